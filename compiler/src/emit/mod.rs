@@ -348,22 +348,23 @@ impl Threads {
                 target[number] = block.succs[0].index() as u32;
             }
         }
-        // Follow chains; a cycle of empty blocks (an empty infinite loop) keeps the block it was entered at.
-        let mut threads = Threads { target };
-        for block in 0..threads.target.len() {
+        // Follow chains, each block once; a cycle of empty blocks (an empty infinite loop) keeps one of them.
+        let mut resolved = vec![false; target.len()];
+        let mut path = Vec::new();
+        for block in 0..target.len() {
             let mut at = block;
-            let mut steps = 0;
-            while threads.target[at] as usize != at {
-                at = threads.target[at] as usize;
-                steps += 1;
-                if steps > threads.target.len() {
-                    threads.target[block] = block as u32;
-                    at = block;
-                }
+            while !resolved[at] && target[at] as usize != at {
+                resolved[at] = true;
+                path.push(at);
+                at = target[at] as usize;
             }
-            threads.target[block] = at as u32;
+            resolved[at] = true;
+            let end = if path.contains(&at) { at as u32 } else { target[at] };
+            for at in path.drain(..) {
+                target[at] = end;
+            }
         }
-        threads
+        Threads { target }
     }
 
     fn final_target(&self, block: usize) -> usize {
