@@ -244,6 +244,7 @@ pub struct RuleBlock {
     pub name: Name,
     /// Forms only.
     pub params: Vec<Param>,
+    pub immediates: Vec<Param>,
     pub result: Type,
     pub ensures: Option<Expr>,
     pub rules: Vec<Rule>,
@@ -267,7 +268,7 @@ pub struct Rule {
     pub immediates: Vec<ImmPattern>,
     pub conditions: Vec<Expr>,
     pub preferences: Vec<Expr>,
-    pub feature: Option<Name>,
+    pub features: Vec<Name>,
     pub right: Right,
     pub span: Span,
 }
@@ -312,29 +313,22 @@ pub enum Right {
 
 #[derive(Clone, Debug)]
 pub enum Arg {
-    /// A value, temporary, immediate, condition, or a compile-time expression.
+    /// A value, temporary, immediate, condition code, compile-time expression, or a form: `rm32(y)`.
     Expr(Expr),
-    /// `rm32(y)`, `addr(b, p, k)`, `cond(c)`
-    Form { name: Name, args: Vec<Expr>, span: Span },
     /// `(add32 x, y)`: a nested instruction (or operator, in simplify) whose result is used here
     Nested(Box<Right>),
     /// `[ … ]`
     Addr(AddrLit),
     /// `mem32 addr(…)`
     Mem { width: u16, address: Box<Arg>, span: Span },
-    /// A literal condition code: `cc.l`
-    Cc(Name),
 }
 
-/// `[base + index*scale + displacement]`. Roles `mem0` and `instance` may stand as base. An i32 value is written
-/// `zext64(p)`: its register is used as it is, because an i32 in a register is zero-extended.
+/// `[base + index*scale + displacement]`: values in registers and compile-time 32-bit terms, each with its scale.
+/// Roles `mem0` and `instance` may stand as base. An i32 value is written `zext64(p)`: its register is used as it is,
+/// because an i32 in a register is zero-extended.
 #[derive(Clone, Debug)]
 pub struct AddrLit {
-    pub base: Option<Expr>,
-    pub index: Option<Expr>,
-    pub scale: u8,
-    /// sign-extended 32-bit displacement (type i32)
-    pub displacement: Option<Expr>,
+    pub parts: Vec<(Expr, u8)>,
     pub span: Span,
 }
 
@@ -348,10 +342,8 @@ pub enum Step {
     TrapIf { code: Name, cond: Arg, span: Span },
     /// `branch CC`, `branch CC and CC`, `branch CC or CC` (lower br_if only): taken when the condition holds
     Branch { first: Arg, second: Option<(BranchJoin, Arg)>, span: Span },
-    /// last step of a form of sort cond: `cc l`
-    Cc(Arg, Span),
-    /// last step: the value(s) of the sequence
-    Yield(Vec<Expr>, Span),
+    /// last step: the value(s) of the sequence, an address or a condition code
+    Yield(Arg, Span),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -434,6 +426,8 @@ pub struct Spec {
     pub ops: Vec<Op>,
     pub functions: Vec<Function>,
     pub insts: Vec<Inst>,
+    /// Instructions that the compiler's frame code (calls, branches, prologues, moves) uses.
+    pub frame: Vec<Name>,
     pub blocks: Vec<RuleBlock>,
     pub constants: Vec<Constant>,
     pub roles: Vec<Role>,
