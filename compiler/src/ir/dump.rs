@@ -1,0 +1,1 @@
+//! Text of a function, one line per instruction.

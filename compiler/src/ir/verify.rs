@@ -1,0 +1,1 @@
+//! Checks what `ir` guarantees of a finished function; for tests and debugging.
