@@ -163,6 +163,8 @@ pub struct Inst {
     pub operands: Vec<Operand>,
     /// iced-x86 `Code` name; `{cc}` in it stands for the condition-code operand's suffix (`Set{cc}_rm8`).
     pub code: Name,
+    /// The form to take when the immediate fits 8 signed bits.
+    pub short: Option<Name>,
     /// Operand names in the order of the encoded form. Fixed registers may be named too (`Shl_rm32_CL(dst, count)`).
     /// An integer literal encodes a constant immediate (`VEX_Vcmpsd_xmm_xmm_xmmm64_imm8(dst, a, b, 3)`).
     pub encoded: Vec<EncodedOperand>,

@@ -393,12 +393,13 @@ impl Reader {
         let mut inner = pair.into_inner();
         let name = self.name(&take(&mut inner));
         let (mut operands, mut encoded, mut body) = (Vec::new(), Vec::new(), Vec::new());
-        let mut code = None;
+        let (mut code, mut short) = (None, None);
         let mut feature = None;
         for part in inner {
             match part.as_rule() {
                 Rule::operand => operands.push(self.operand(part)?),
                 Rule::code_name => code = Some(self.name(&part)),
+                Rule::short => short = Some(self.name(&take(&mut part.into_inner()))),
                 Rule::encoded => {
                     let part = take(&mut part.into_inner());
                     encoded.push(match part.as_rule() {
@@ -411,7 +412,7 @@ impl Reader {
             }
         }
         let code = code.ok_or_else(|| Diagnostic::new(span, "an instruction without an encoded form"))?;
-        Ok(Inst { name, operands, code, encoded, feature, body, span })
+        Ok(Inst { name, operands, code, short, encoded, feature, body, span })
     }
 
     fn operand(&self, pair: P) -> Result<Operand, Diagnostic> {

@@ -412,7 +412,7 @@ impl Typer<'_> {
                 Type::Unknown => Type::Unknown,
                 other => self.error(Diagnostic::new(span, format!("`bits` of a value of type {other}"))),
             },
-            Shape::Float => match self.infer(&mut args[0], None) {
+            Shape::Float => match self.infer(&mut args[0], bits_of(want).as_ref()) {
                 Type::Bits(32) => Type::F32,
                 Type::Bits(64) => Type::F64,
                 Type::Unknown => Type::Unknown,
@@ -438,10 +438,12 @@ impl Typer<'_> {
                 Type::Bits(128)
             }
             Shape::Flags => {
-                let mut known: Option<Type> = None;
+                let known = match args.iter_mut().find(|arg| !needs_width(arg)) {
+                    Some(arg) => self.infer(arg, None),
+                    None => Type::Bits(32),
+                };
                 for arg in args.iter_mut() {
-                    let ty = self.infer(arg, known.as_ref());
-                    known.get_or_insert(ty);
+                    self.infer(arg, Some(&known));
                 }
                 Type::Flags
             }
@@ -458,6 +460,15 @@ impl Typer<'_> {
             return ty.clone();
         }
         self.error(Diagnostic::new(span, format!("float arithmetic on {ty}")).help("`float(x)` takes bits as a float"))
+    }
+}
+
+/// The bits of a wanted float.
+fn bits_of(want: Option<&Type>) -> Option<Type> {
+    match want? {
+        Type::F32 => Some(Type::Bits(32)),
+        Type::F64 => Some(Type::Bits(64)),
+        _ => None,
     }
 }
 

@@ -80,7 +80,14 @@ fn encode(inst: &Inst) -> TokenStream {
         }
         None => {
             let code = Ident::new(&inst.code.text, TokenSpan::call_site());
-            quote!(Code::#code)
+            let immediate = inst.operands.iter().find(|operand| operand.kind == OperandKind::SImm(32));
+            match (&inst.short, immediate) {
+                (Some(short), Some(immediate)) => {
+                    let (short, c) = (Ident::new(&short.text, TokenSpan::call_site()), field(&immediate.name.text));
+                    quote!(if i8::try_from(*#c).is_ok() { Code::#short } else { Code::#code })
+                }
+                _ => quote!(Code::#code),
+            }
         }
     };
     let mut args: Vec<TokenStream> = Vec::new();
