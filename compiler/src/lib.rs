@@ -3,3 +3,15 @@
 //! The modules stand in pipeline order; ARCHITECTURE.md has the picture.
 
 pub mod error;
+pub mod module;
+pub mod ir;
+pub mod frontend;
+pub mod simplify;
+pub mod machine;
+pub mod lower;
+pub mod vcode;
+pub mod emit;
+pub mod compile;
+pub mod script;
+
+pub use vwasm_runtime::layout;

@@ -7,6 +7,7 @@ use crate::layout::TrapCode;
 use crate::machine::{Cc, Inst, OperandVisitor, Reg, RegClass};
 use regalloc2::{Operand, OperandConstraint, OperandKind, OperandPos, PReg, PRegSet, VReg};
 use rustc_hash::FxHashMap;
+use std::rc::Rc;
 
 /// How two conditions of one branch combine (`f64.eq`: equal *and* ordered).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,9 +51,11 @@ pub enum MInst {
     Jump,
     /// To the first successor if the condition holds, else to the second.
     Branch { cc: Cc, second: Option<(Join, Cc)> },
-    /// To successor `min(index, successors - 1)`.
-    BranchTable { index: Reg, clamped: Reg, table: Reg },
+    /// To successor number `entries[min(index, entries - 1)]`.
+    BranchTable { index: Reg, clamped: Reg, table: Reg, entries: Rc<[u32]> },
     TrapIf { cc: Cc, code: TrapCode },
+    /// Traps unless the slot's signature is the given one, telling a null slot from a mismatch.
+    CheckSignature { slot: Reg, signature: Reg },
     Trap { code: TrapCode },
 }
 
@@ -189,10 +192,14 @@ impl MInst {
                     visitor.use_fixed(reg, place.class(), place.hw());
                 }
             }
-            MInst::BranchTable { index, clamped, table } => {
+            MInst::BranchTable { index, clamped, table, .. } => {
                 visitor.use_reg(index, RegClass::Int);
                 visitor.early_def(clamped, RegClass::Int);
                 visitor.early_def(table, RegClass::Int);
+            }
+            MInst::CheckSignature { slot, signature } => {
+                visitor.use_reg(slot, RegClass::Int);
+                visitor.use_reg(signature, RegClass::Int);
             }
             MInst::Jump | MInst::Branch { .. } | MInst::TrapIf { .. } | MInst::Trap { .. } => {}
         }

@@ -26,7 +26,7 @@ fn width(ty: &Type) -> u32 {
 pub fn literal(value: i128, ty: &Type) -> TokenStream {
     let width = width(ty);
     let mask = if width >= 64 { u64::MAX } else { (1 << width) - 1 };
-    let value = Literal::u64_unsuffixed(value as u64 & mask);
+    let value = Literal::u64_suffixed(value as u64 & mask);
     quote!(#value)
 }
 

@@ -85,6 +85,8 @@ struct Island {
     target: Target,
     code: u8,
     wasm_offset: u32,
+    /// The slot whose signature did not match: null gives another code.
+    slot: Option<Reg>,
 }
 
 struct Emitter {
@@ -202,11 +204,15 @@ impl Emitter {
                 self.branch(cc, second, succs[0], succs[1], next);
                 Ok(())
             }
-            MInst::BranchTable { index, clamped, table } => self.branch_table(index, clamped, table, succs),
+            MInst::BranchTable { index, clamped, table, entries } => self.branch_table(index, clamped, table, &entries, succs),
             MInst::TrapIf { cc, code } => {
-                let target = self.asm.target();
-                self.islands.push(Island { target, code: code as u8, wasm_offset: origin.wasm_offset });
-                self.asm.jump_if(cc, target);
+                self.trap_when(cc, code, origin, None);
+                Ok(())
+            }
+            MInst::CheckSignature { slot, signature } => {
+                let field = Amode::new(Base::Reg(slot), layout::SLOT_SIGNATURE);
+                self.asm.push(&Inst::Cmp32 { a: signature, b: RegMem::Mem(field) })?;
+                self.trap_when(Cc::NE, layout::TrapCode::IndirectCallTypeMismatch, origin, Some(slot));
                 Ok(())
             }
             MInst::Trap { code } => {
@@ -214,6 +220,13 @@ impl Emitter {
                 self.asm.push(&Inst::Ud2 {})
             }
         }
+    }
+
+    /// Traps, out of line, when the condition holds.
+    fn trap_when(&mut self, cc: Cc, code: layout::TrapCode, origin: Origin, slot: Option<Reg>) {
+        let target = self.asm.target();
+        self.islands.push(Island { target, code: code as u8, wasm_offset: origin.wasm_offset, slot });
+        self.asm.jump_if(cc, target);
     }
 
     fn jump_unless_next(&mut self, block: usize, next: Option<usize>) {
@@ -248,13 +261,13 @@ impl Emitter {
     }
 
     /// `clamped = min(index, last)` by conditional move, so that a mispredicted bound cannot index past the table.
-    fn branch_table(&mut self, index: Reg, clamped: Reg, table: Reg, succs: &[usize]) -> Result<()> {
-        let last = succs.len() as i32 - 1;
+    fn branch_table(&mut self, index: Reg, clamped: Reg, table: Reg, entries: &[u32], succs: &[usize]) -> Result<()> {
+        let last = entries.len() as i32 - 1;
         self.asm.push(&Inst::Mov32Imm { dst: clamped, c: last })?;
         self.asm.push(&Inst::Cmp32 { a: index, b: RegMem::Reg(clamped) })?;
         self.asm.push(&Inst::Cmov32 { dst: clamped, dst_in: clamped, src: RegMem::Reg(index), cc: Cc::B })?;
         let start = 4 * self.tables.len() as u32;
-        self.tables.extend(succs.iter().map(|&succ| self.labels[succ]));
+        self.tables.extend(entries.iter().map(|&entry| self.labels[succs[entry as usize]]));
         let end = self.asm.push_relative(|target| Inst::LeaLabel { dst: table, target })?;
         self.relocs.push((end, RelocTarget::Table(start)));
         let entry = Amode { base: Base::Reg(table), index: clamped, scale: 4, disp: 0, site: NO_SITE };
@@ -291,6 +304,16 @@ impl Emitter {
     fn finish(mut self) -> Result<CompiledFunction> {
         for island in std::mem::take(&mut self.islands) {
             self.asm.bind(island.target);
+            if let Some(slot) = island.slot {
+                let field = Amode::new(Base::Reg(slot), layout::SLOT_SIGNATURE);
+                self.asm.push(&Inst::Cmp32Imm { a: RegMem::Mem(field), c: 0 })?;
+                let mismatch = self.asm.target();
+                self.asm.jump_if(Cc::NE, mismatch);
+                let code = layout::TrapCode::UninitializedElement as u8;
+                self.sites.push((self.asm.position(), code, island.wasm_offset));
+                self.asm.push(&Inst::Ud2 {})?;
+                self.asm.bind(mismatch);
+            }
             self.sites.push((self.asm.position(), island.code, island.wasm_offset));
             if self.keep_origins {
                 self.origins.push((self.asm.position(), Origin { wasm_offset: island.wasm_offset, rule: NO_RULE }));

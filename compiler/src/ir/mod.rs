@@ -1,27 +1,26 @@
-//! The intermediate representation: SSA with block parameters, whose operators are those of `spec/wasm`.
+//! The SSA intermediate representation.
 //!
-//! One [`Function`] holds everything in flat arenas, named by the indices [`Value`], [`Inst`] and [`Block`].
-//!
-//! What every finished function guarantees (`verify` checks it):
-//! - The last instruction of a block, and no other, is a terminator (`br`, `br_if`, `br_table`, `return`, `unreachable`).
-//! - Every use is dominated by its definition. Constants (`*.const`) are the exception: they stand in no block and are
-//!   valid everywhere; ask [`Function::const_of`].
-//! - [`Function::layout`] has every reachable block once, the entry first, in an order for emission in which a block
-//!   comes after its dominators. The entry has no predecessors; its parameters are the function's.
-//! - The targets of one terminator are distinct blocks, and no edge is critical: a block with several targets leads to
-//!   blocks with one predecessor. `br_if` has two targets, the taken one first (or `br` replaced it). `br_table` goes to
-//!   `targets[table[min(index, table.len() - 1)]]`: see [`Function::table`].
-//! - The order of instructions with effects (traps, reads, writes, calls) is the order of the program.
+//! A [`Function`] holds instructions, values and blocks in arenas; blocks have parameters instead of phis. The operators are
+//! those of WebAssembly with the implicit made explicit (`spec/wasm`): memory bases, table slots, instance fields.
+//! Function and extern references are i32 values (indices). The last instruction of a block, and no other, is a terminator.
 
-pub mod dump;
-pub mod op;
-pub mod verify;
+mod dump;
+pub mod op {
+    //! Generated from `spec/wasm/*.rules`.
+    use super::Type;
+    include!(concat!(env!("OUT_DIR"), "/ops.rs"));
+}
+pub mod eval {
+    //! Generated from `spec/wasm/*.rules`: what each operator computes.
+    #![allow(unused_variables, unused_parens, clippy::all)]
+    use super::op::Op;
+    use crate::layout::TrapCode;
+    include!(concat!(env!("OUT_DIR"), "/eval.rs"));
+}
+pub use op::{Op, OpKind};
 
-pub use op::{Op, OpInfo, OpKind};
-
-/// Type of a value. References are `I32`: indices into the store's records.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
-#[repr(u8)]
+/// Type of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Type {
     I32,
     I64,
@@ -29,95 +28,47 @@ pub enum Type {
     F64,
 }
 
-impl Type {
-    pub fn name(self) -> &'static str {
-        match self {
+impl std::fmt::Display for Type {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
             Type::I32 => "i32",
             Type::I64 => "i64",
             Type::F32 => "f32",
             Type::F64 => "f64",
-        }
-    }
-
-    pub fn is_float(self) -> bool {
-        matches!(self, Type::F32 | Type::F64)
-    }
-
-    /// The operator that makes a constant of this type.
-    pub fn const_op(self) -> Op {
-        match self {
-            Type::I32 => Op::I32Const,
-            Type::I64 => Op::I64Const,
-            Type::F32 => Op::F32Const,
-            Type::F64 => Op::F64Const,
-        }
+        })
     }
 }
 
 macro_rules! index {
-    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    ($name:ident, $letter:literal) => {
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
         pub struct $name(pub u32);
 
         impl $name {
-            pub const NONE: $name = $name(u32::MAX);
-
             pub fn index(self) -> usize {
                 self.0 as usize
             }
         }
 
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                write!(f, concat!($prefix, "{}"), self.0)
-            }
-        }
-
         impl std::fmt::Debug for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                std::fmt::Display::fmt(self, f)
+                write!(f, "{}{}", $letter, self.0)
             }
         }
     };
 }
-
-index!(
-    /// An SSA value: a result of an instruction or a parameter of a block.
-    Value,
-    "v"
-);
-index!(
-    /// An instruction.
-    Inst,
-    "inst"
-);
-index!(
-    /// A basic block.
-    Block,
-    "block"
-);
-
-/// A slice of a pool.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct ListRef {
-    pub start: u32,
-    pub len: u32,
-}
-
-impl ListRef {
-    pub fn range(self) -> std::ops::Range<usize> {
-        self.start as usize..self.start as usize + self.len as usize
-    }
-}
+index!(Value, "v");
+index!(Inst, "inst");
+index!(Block, "block");
 
 /// Where a value comes from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueDef {
-    /// Result `n` of an instruction.
+    /// Result number n of an instruction.
     Result(Inst, u32),
-    /// Parameter `n` of a block.
-    Param(Block, u32),
+    Param(Block),
+    /// Another value stands for it.
+    Alias(Value),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -126,261 +77,164 @@ pub struct ValueData {
     pub def: ValueDef,
 }
 
-/// An instruction. Immediates: `imm` is the operator's first, `aux` the second. (`call`: imm = function index, aux = type
-/// index; `call_import`: imm = byte offset of the slot from r15, aux = type index; `call_slot`: aux = type index;
-/// `gate`: imm = number.) An i32 immediate is zero-extended in `imm`, so a byte offset is `imm as u32 as i32`.
-/// Branches use both for their targets: ask [`Function::targets`] and [`Function::table`].
+/// A range of one of the function's pools.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    pub start: u32,
+    pub len: u32,
+}
+
+impl Span {
+    pub fn range(self) -> std::ops::Range<usize> {
+        self.start as usize..(self.start + self.len) as usize
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub struct InstData {
     pub op: Op,
+    /// First immediate of the operator.
     pub imm: u64,
+    /// Second immediate; for calls the type index.
     pub aux: u32,
-    pub args: ListRef,
-    pub first_result: Value,
-    pub results: u16,
-    /// Byte offset in the module of the Wasm instruction it comes from.
+    pub args: Span,
+    pub first_result: u32,
+    pub results: u32,
+    /// Successors, for terminators.
+    pub targets: Span,
     pub wasm_offset: u32,
 }
 
-/// A branch target: a block and an argument for each of its parameters.
-#[derive(Clone, Copy, Debug)]
+/// A successor with the arguments for its parameters.
+#[derive(Clone, Debug)]
 pub struct BlockCall {
     pub block: Block,
-    pub args: ListRef,
+    pub args: Vec<Value>,
 }
 
 #[derive(Clone, Debug, Default)]
 pub struct BlockData {
     pub params: Vec<Value>,
-    /// In order; the last is the terminator.
     pub insts: Vec<Inst>,
-    /// Number of loops the block is in.
     pub loop_depth: u32,
-    /// A loop's entry: the target of a branch from within.
-    pub loop_header: bool,
-    /// Leads to nothing but a trap.
-    pub cold: bool,
 }
 
-/// A function's parameters, results and code.
 #[derive(Clone, Debug, Default)]
 pub struct Function {
-    /// Index in the module's function index space.
-    pub index: u32,
-    pub params: Vec<Type>,
-    pub results: Vec<Type>,
     pub insts: Vec<InstData>,
     pub values: Vec<ValueData>,
     pub blocks: Vec<BlockData>,
-    /// Blocks in emission order.
+    pub args: Vec<Value>,
+    pub targets: Vec<BlockCall>,
+    /// `br_table`: for each index the number of the successor; the last is the default.
+    pub tables: Vec<Vec<u32>>,
+    /// Reachable blocks in emission order; the entry is first and definitions precede uses.
     pub layout: Vec<Block>,
-    pool: Vec<Value>,
-    calls: Vec<BlockCall>,
-    tables: Vec<Vec<u32>>,
+    pub results: Vec<Type>,
 }
 
-impl Op {
-    pub fn is_terminator(self) -> bool {
-        self.info().kind == OpKind::Control
-    }
-
-    pub fn is_const(self) -> bool {
-        matches!(self, Op::I32Const | Op::I64Const | Op::F32Const | Op::F64Const)
-    }
-
-    /// Whether leaving out an unused one, or doing it twice, is seen by nobody.
-    pub fn is_pure(self) -> bool {
-        let info = self.info();
-        info.kind == OpKind::Ordinary && !info.can_trap && info.writes == 0
-    }
-}
+pub const ENTRY: Block = Block(0);
 
 impl Function {
-    pub fn new(index: u32) -> Function {
-        Function { index, ..Function::default() }
-    }
-
-    pub fn entry(&self) -> Block {
-        Block(0)
-    }
-
-    // -- Values -------------------------------------------------------------------------------
-
-    pub fn value_type(&self, value: Value) -> Type {
-        self.values[value.index()].ty
-    }
-
-    pub fn value_def(&self, value: Value) -> ValueDef {
-        self.values[value.index()].def
-    }
-
-    /// The instruction that has `value` as a result.
-    pub fn def(&self, value: Value) -> Option<Inst> {
-        match self.values[value.index()].def {
-            ValueDef::Result(inst, _) => Some(inst),
-            ValueDef::Param(..) => None,
-        }
-    }
-
-    /// The bit pattern of a constant (i32 and f32 zero-extended).
-    pub fn const_of(&self, value: Value) -> Option<u64> {
-        let data = &self.insts[self.def(value)?.index()];
-        data.op.is_const().then_some(data.imm)
-    }
-
-    // -- Instructions -------------------------------------------------------------------------
-
-    pub fn op(&self, inst: Inst) -> Op {
-        self.insts[inst.index()].op
-    }
-
-    pub fn args(&self, inst: Inst) -> &[Value] {
-        &self.pool[self.insts[inst.index()].args.range()]
-    }
-
-    pub fn args_mut(&mut self, inst: Inst) -> &mut [Value] {
-        &mut self.pool[self.insts[inst.index()].args.range()]
-    }
-
-    pub fn results(&self, inst: Inst) -> impl ExactSizeIterator<Item = Value> + use<> {
-        let data = &self.insts[inst.index()];
-        let first = data.first_result.0;
-        (0..data.results).map(move |n| Value(first + u32::from(n)))
-    }
-
-    /// The first (mostly the only) result; [`Value::NONE`] if there is none.
-    pub fn result(&self, inst: Inst) -> Value {
-        self.insts[inst.index()].first_result
-    }
-
-    // -- Branches -----------------------------------------------------------------------------
-
-    /// Distinct targets of a terminator.
-    pub fn targets(&self, inst: Inst) -> &[BlockCall] {
-        &self.calls[self.target_range(inst)]
-    }
-
-    pub fn targets_mut(&mut self, inst: Inst) -> &mut [BlockCall] {
-        let range = self.target_range(inst);
-        &mut self.calls[range]
-    }
-
-    fn target_range(&self, inst: Inst) -> std::ops::Range<usize> {
-        let data = &self.insts[inst.index()];
-        let count = match data.op {
-            Op::Br | Op::BrIf | Op::BrTable => data.imm as u32,
-            _ => 0,
-        };
-        ListRef { start: data.aux, len: count }.range()
-    }
-
-    /// `br_table`: for each index the number of its target; the last is the default.
-    pub fn table(&self, inst: Inst) -> &[u32] {
-        let data = &self.insts[inst.index()];
-        match data.op {
-            Op::BrTable => &self.tables[(data.imm >> 32) as usize],
-            _ => &[],
-        }
-    }
-
-    pub fn block_args(&self, call: BlockCall) -> &[Value] {
-        &self.pool[call.args.range()]
-    }
-
-    pub fn terminator(&self, block: Block) -> Inst {
-        self.blocks[block.index()].insts.last().copied().unwrap_or(Inst::NONE)
-    }
-
-    pub fn successors(&self, block: Block) -> &[BlockCall] {
-        match self.blocks[block.index()].insts.last() {
-            Some(&inst) => self.targets(inst),
-            None => &[],
-        }
-    }
-
-    pub fn block_params(&self, block: Block) -> &[Value] {
-        &self.blocks[block.index()].params
-    }
-
-    pub fn block_insts(&self, block: Block) -> &[Inst] {
-        &self.blocks[block.index()].insts
-    }
-
-    // -- Whole-function facts -----------------------------------------------------------------
-
-    /// How often each value is used, by instructions and as a branch argument.
-    pub fn use_counts(&self) -> Vec<u32> {
-        let mut counts = vec![0; self.values.len()];
-        for &block in &self.layout {
-            for &inst in self.block_insts(block) {
-                for &arg in self.args(inst) {
-                    counts[arg.index()] += 1;
-                }
-            }
-            for &call in self.successors(block) {
-                for &arg in self.block_args(call) {
-                    counts[arg.index()] += 1;
-                }
-            }
-        }
-        counts
-    }
-
-    // -- Construction -------------------------------------------------------------------------
-
-    pub fn list(&mut self, values: &[Value]) -> ListRef {
-        let start = self.pool.len() as u32;
-        self.pool.extend_from_slice(values);
-        ListRef { start, len: values.len() as u32 }
-    }
-
-    pub fn pool(&self, list: ListRef) -> &[Value] {
-        &self.pool[list.range()]
-    }
-
-    pub fn pool_mut(&mut self, list: ListRef) -> &mut [Value] {
-        &mut self.pool[list.range()]
-    }
-
-    pub fn add_block(&mut self) -> Block {
+    pub fn new_block(&mut self) -> Block {
         self.blocks.push(BlockData::default());
         Block(self.blocks.len() as u32 - 1)
     }
 
-    pub fn add_param(&mut self, block: Block, ty: Type) -> Value {
-        let value = Value(self.values.len() as u32);
-        let params = &mut self.blocks[block.index()].params;
-        self.values.push(ValueData { ty, def: ValueDef::Param(block, params.len() as u32) });
-        params.push(value);
+    pub fn new_param(&mut self, block: Block, ty: Type) -> Value {
+        let value = self.new_value(ty, ValueDef::Param(block));
+        self.blocks[block.index()].params.push(value);
         value
     }
 
-    /// An instruction that stands in no block yet.
-    pub fn add_inst(&mut self, op: Op, imm: u64, aux: u32, args: &[Value], results: &[Type], wasm_offset: u32) -> Inst {
-        let args = self.list(args);
+    pub fn new_value(&mut self, ty: Type, def: ValueDef) -> Value {
+        self.values.push(ValueData { ty, def });
+        Value(self.values.len() as u32 - 1)
+    }
+
+    /// Makes an instruction; it stands in no block yet.
+    pub fn new_inst(&mut self, op: Op, imm: u64, aux: u32, args: &[Value], results: &[Type], wasm_offset: u32) -> Inst {
         let inst = Inst(self.insts.len() as u32);
-        let first_result = if results.is_empty() { Value::NONE } else { Value(self.values.len() as u32) };
+        let span = Span { start: self.args.len() as u32, len: args.len() as u32 };
+        self.args.extend_from_slice(args);
+        let first_result = self.values.len() as u32;
         for (n, &ty) in results.iter().enumerate() {
-            self.values.push(ValueData { ty, def: ValueDef::Result(inst, n as u32) });
+            self.new_value(ty, ValueDef::Result(inst, n as u32));
         }
-        self.insts.push(InstData { op, imm, aux, args, first_result, results: results.len() as u16, wasm_offset });
+        self.insts.push(InstData {
+            op,
+            imm,
+            aux,
+            args: span,
+            first_result,
+            results: results.len() as u32,
+            targets: Span::default(),
+            wasm_offset,
+        });
         inst
     }
 
-    /// Gives a branch its targets.
-    pub fn set_targets(&mut self, inst: Inst, targets: &[BlockCall]) {
-        let start = self.calls.len() as u32;
-        self.calls.extend_from_slice(targets);
-        let data = &mut self.insts[inst.index()];
-        data.aux = start;
-        data.imm = data.imm & !0xffff_ffff | targets.len() as u64;
+    pub fn inst(&self, inst: Inst) -> &InstData {
+        &self.insts[inst.index()]
     }
 
-    /// Gives a `br_table` its table of target numbers (before or after its targets).
-    pub fn set_table(&mut self, inst: Inst, table: Vec<u32>) {
-        let number = self.tables.len() as u64;
-        self.tables.push(table);
-        let data = &mut self.insts[inst.index()];
-        data.imm = data.imm & 0xffff_ffff | number << 32;
+    pub fn args(&self, inst: Inst) -> &[Value] {
+        &self.args[self.inst(inst).args.range()]
+    }
+
+    pub fn results(&self, inst: Inst) -> impl Iterator<Item = Value> + use<> {
+        let data = self.inst(inst);
+        (data.first_result..data.first_result + data.results).map(Value)
+    }
+
+    pub fn targets(&self, inst: Inst) -> &[BlockCall] {
+        &self.targets[self.inst(inst).targets.range()]
+    }
+
+    pub fn ty(&self, value: Value) -> Type {
+        self.values[value.index()].ty
+    }
+
+    /// The value that `value` finally stands for.
+    pub fn resolve(&self, mut value: Value) -> Value {
+        while let ValueDef::Alias(next) = self.values[value.index()].def {
+            value = next;
+        }
+        value
+    }
+
+    /// The instruction that defines a value, if one does.
+    pub fn def(&self, value: Value) -> Option<Inst> {
+        match self.values[value.index()].def {
+            ValueDef::Result(inst, _) => Some(inst),
+            _ => None,
+        }
+    }
+
+    /// The bits of a constant.
+    pub fn constant(&self, value: Value) -> Option<u64> {
+        let data = self.inst(self.def(value)?);
+        match data.op {
+            Op::I32Const | Op::I64Const | Op::F32Const | Op::F64Const => Some(data.imm),
+            _ => None,
+        }
+    }
+
+    pub fn terminator(&self, block: Block) -> Option<Inst> {
+        self.blocks[block.index()].insts.last().copied()
+    }
+
+    pub fn successors(&self, block: Block) -> &[BlockCall] {
+        self.terminator(block).map_or(&[], |inst| self.targets(inst))
+    }
+}
+
+/// The constant operator of a type.
+pub fn constant_op(ty: Type) -> Op {
+    match ty {
+        Type::I32 => Op::I32Const,
+        Type::I64 => Op::I64Const,
+        Type::F32 => Op::F32Const,
+        Type::F64 => Op::F64Const,
     }
 }

@@ -1,0 +1,209 @@
+//! Locals to SSA values, on demand (Braun et al., "Simple and Efficient Construction of Static Single Assignment Form").
+//!
+//! A local read in a block that does not set it is looked for in the predecessors; only a join that needs it gets a
+//! parameter. A block is sealed when no further predecessor can come. Nothing recurses: parameters whose arguments are
+//! still to be found wait in a list. Parameters that turn out to have one value are removed at the end.
+
+use crate::ir::{Block, BlockCall, ENTRY, Function, Type, Value, ValueDef, constant_op};
+use rustc_hash::FxHashMap;
+
+#[derive(Default)]
+struct BlockState {
+    sealed: bool,
+    /// Predecessors: the block and the number of the edge among the function's targets.
+    preds: Vec<(Block, u32)>,
+    /// Parameters made before the block was sealed, with their local.
+    incomplete: Vec<(u32, Value)>,
+    /// Parameters that are not locals (block results) come first.
+    defs: FxHashMap<u32, Value>,
+}
+
+#[derive(Default)]
+pub struct Ssa {
+    blocks: Vec<BlockState>,
+    pub local_types: Vec<Type>,
+    /// Parameters whose arguments are to be found: block, local, value.
+    pending: Vec<(Block, u32, Value)>,
+    zeros: FxHashMap<Type, Value>,
+}
+
+impl Ssa {
+    fn state(&mut self, block: Block) -> &mut BlockState {
+        let needed = block.index() + 1;
+        if self.blocks.len() < needed {
+            self.blocks.resize_with(needed, BlockState::default);
+        }
+        &mut self.blocks[block.index()]
+    }
+
+    pub fn has_preds(&mut self, block: Block) -> bool {
+        !self.state(block).preds.is_empty()
+    }
+
+    pub fn write(&mut self, block: Block, local: u32, value: Value) {
+        self.state(block).defs.insert(local, value);
+    }
+
+    /// Notes an edge; `target` is its number among the function's targets.
+    pub fn add_edge(&mut self, from: Block, to: Block, target: u32) {
+        self.state(to).preds.push((from, target));
+    }
+
+    /// No further predecessor will come.
+    pub fn seal(&mut self, func: &mut Function, block: Block) {
+        let state = self.state(block);
+        state.sealed = true;
+        for (local, value) in std::mem::take(&mut state.incomplete) {
+            self.pending.push((block, local, value));
+        }
+        self.settle(func);
+    }
+
+    pub fn read(&mut self, func: &mut Function, block: Block, local: u32) -> Value {
+        let value = self.find(func, block, local);
+        self.settle(func);
+        value
+    }
+
+    /// The value of a local at a block's end; may make parameters whose arguments are pending.
+    fn find(&mut self, func: &mut Function, block: Block, local: u32) -> Value {
+        let mut path = Vec::new();
+        let mut at = block;
+        let value = loop {
+            let state = self.state(at);
+            if let Some(&value) = state.defs.get(&local) {
+                break value;
+            }
+            path.push(at);
+            match (state.sealed, state.preds.as_slice()) {
+                (true, [(pred, _)]) => at = *pred,
+                (true, []) => break self.zero(func, local),
+                (sealed, _) => {
+                    let ty = self.local_types[local as usize];
+                    let value = func.new_param(at, ty);
+                    if sealed {
+                        self.pending.push((at, local, value));
+                    } else {
+                        self.state(at).incomplete.push((local, value));
+                    }
+                    break value;
+                }
+            }
+        };
+        for at in path {
+            self.write(at, local, value);
+        }
+        value
+    }
+
+    fn settle(&mut self, func: &mut Function) {
+        while let Some((block, local, param)) = self.pending.pop() {
+            // Arguments stand in the order of the parameters, so each edge must already have those before this one.
+            let number = func.blocks[block.index()].params.iter().position(|&value| value == param).unwrap_or(0);
+            for n in 0..self.state(block).preds.len() {
+                let (pred, target) = self.state(block).preds[n];
+                let value = self.find(func, pred, local);
+                let args = &mut func.targets[target as usize].args;
+                if args.len() <= number {
+                    args.resize(number + 1, value);
+                }
+                args[number] = value;
+            }
+        }
+    }
+
+    /// Locals start as zero.
+    fn zero(&mut self, func: &mut Function, local: u32) -> Value {
+        let ty = self.local_types[local as usize];
+        *self.zeros.entry(ty).or_insert_with(|| {
+            let inst = func.new_inst(constant_op(ty), 0, 0, &[], &[ty], 0);
+            func.blocks[ENTRY.index()].insts.insert(0, inst);
+            Value(func.inst(inst).first_result)
+        })
+    }
+}
+
+/// Removes parameters that always have the same value, until none is left, and resolves all aliases.
+pub fn remove_redundant_params(func: &mut Function) {
+    let count = func.blocks.len();
+    let mut edges: Vec<Vec<u32>> = vec![Vec::new(); count];
+    for &block in &func.layout {
+        if let Some(inst) = func.terminator(block) {
+            let span = func.inst(inst).targets;
+            for target in span.range() {
+                edges[func.targets[target].block.index()].push(target as u32);
+            }
+        }
+    }
+    let mut removed: Vec<Vec<bool>> = func.blocks.iter().map(|block| vec![false; block.params.len()]).collect();
+    let mut work: Vec<Block> = func.layout.iter().rev().copied().filter(|&block| block != ENTRY).collect();
+    let mut queued = vec![true; count];
+    // Blocks that pass a parameter of this block on.
+    let mut users: FxHashMap<Value, Vec<Block>> = FxHashMap::default();
+    for target in &func.targets {
+        for &arg in &target.args {
+            if let ValueDef::Param(_) = func.values[arg.index()].def {
+                users.entry(arg).or_default().push(target.block);
+            }
+        }
+    }
+    while let Some(block) = work.pop() {
+        queued[block.index()] = false;
+        for n in 0..func.blocks[block.index()].params.len() {
+            if removed[block.index()][n] {
+                continue;
+            }
+            let param = func.blocks[block.index()].params[n];
+            let mut same = None;
+            let mut differ = false;
+            for &edge in &edges[block.index()] {
+                let Some(&arg) = func.targets[edge as usize].args.get(n) else { continue };
+                let arg = func.resolve(arg);
+                if arg == param {
+                    continue;
+                }
+                match same {
+                    None => same = Some(arg),
+                    Some(other) if other == arg => {}
+                    Some(_) => {
+                        differ = true;
+                        break;
+                    }
+                }
+            }
+            if let (Some(value), false) = (same, differ) {
+                func.values[param.index()].def = ValueDef::Alias(value);
+                removed[block.index()][n] = true;
+                let mut again = users.remove(&param).unwrap_or_default();
+                again.retain(|user| !std::mem::replace(&mut queued[user.index()], true));
+                work.extend(again.iter().copied());
+                // Whoever passed the parameter on now passes the value on.
+                let moved: Vec<Block> = again;
+                if let ValueDef::Param(_) = func.values[value.index()].def {
+                    users.entry(value).or_default().extend(moved);
+                }
+            }
+        }
+    }
+    for (index, removed) in removed.iter().enumerate() {
+        if removed.contains(&true) {
+            let mut keep = removed.iter().map(|removed| !removed);
+            func.blocks[index].params.retain(|_| keep.next().unwrap_or(true));
+            for &edge in &edges[index] {
+                let mut keep = removed.iter().map(|removed| !removed);
+                func.targets[edge as usize].args.retain(|_| keep.next().unwrap_or(true));
+            }
+        }
+    }
+    resolve_all(func);
+}
+
+/// Replaces aliases everywhere by what they stand for.
+pub fn resolve_all(func: &mut Function) {
+    let mut args = std::mem::take(&mut func.args);
+    args.iter_mut().for_each(|arg| *arg = func.resolve(*arg));
+    func.args = args;
+    let mut targets: Vec<BlockCall> = std::mem::take(&mut func.targets);
+    targets.iter_mut().flat_map(|target| &mut target.args).for_each(|arg| *arg = func.resolve(*arg));
+    func.targets = targets;
+}

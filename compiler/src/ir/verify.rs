@@ -1,1 +1,0 @@
-//! Checks what `ir` guarantees of a finished function; for tests and debugging.

@@ -1,0 +1,365 @@
+//! Simplification and global value numbering in one pass.
+//!
+//! Takes a function, visits its blocks in dominator-tree preorder and rebuilds each block's instructions: operands are
+//! resolved, constants folded, the rules of `spec/simplify` applied, and a pure operator already computed in a dominating
+//! block is reused. An operator that can trap may be reused too (the first one did not trap), but is never dropped or
+//! moved. Branches on constants become jumps.
+
+use crate::ir::eval::fold;
+use crate::ir::op::region;
+use crate::ir::{Block, ENTRY, Function, Inst, Op, OpKind, Type, Value, ValueDef, constant_op};
+use rustc_hash::FxHashMap;
+
+pub mod rules {
+    //! Generated from `spec/simplify/*.rules`.
+    #![allow(unused_variables, unused_imports, unused_parens, unused_labels, clippy::all)]
+    use super::Builder;
+    use crate::ir::eval::*;
+    use crate::ir::{Op, Type, Value};
+    include!(concat!(env!("OUT_DIR"), "/simplify.rs"));
+}
+
+type Key = (Op, u64, u32, Vec<Value>);
+
+/// What the generated rules see: questions about values, and building.
+pub struct Builder<'f> {
+    func: &'f mut Function,
+    /// Instructions of the block being rebuilt.
+    insts: Vec<Inst>,
+    /// Pure operators already computed, with the block that computed them.
+    known: FxHashMap<Key, (Value, u32)>,
+    wasm_offset: u32,
+    depth: u32,
+    scope: u32,
+    undo: Vec<(Key, Option<(Value, u32)>)>,
+}
+
+impl Builder<'_> {
+    pub fn def(&self, value: Value) -> Option<Inst> {
+        self.func.def(value)
+    }
+    pub fn op(&self, inst: Inst) -> Op {
+        self.func.inst(inst).op
+    }
+    pub fn arg(&self, inst: Inst, number: usize) -> Value {
+        self.func.args(inst)[number]
+    }
+    pub fn imm(&self, inst: Inst) -> u64 {
+        self.func.inst(inst).imm
+    }
+    pub fn aux(&self, inst: Inst) -> u32 {
+        self.func.inst(inst).aux
+    }
+    pub fn const_of(&self, value: Value) -> Option<u64> {
+        self.func.constant(value)
+    }
+
+    pub fn constant(&mut self, ty: Type, bits: u64) -> Value {
+        self.build(constant_op(ty), bits, 0, &[])
+    }
+
+    /// The value of a pure operator: folded, simplified, found, or newly made.
+    pub fn build(&mut self, op: Op, imm: u64, aux: u32, args: &[Value]) -> Value {
+        if let Some(value) = self.cheaper(op, imm, aux, args) {
+            return value;
+        }
+        let key = (op, imm, aux, args.to_vec());
+        if let Some(&(value, _)) = self.known.get(&key) {
+            return value;
+        }
+        let inst = self.func.new_inst(op, imm, aux, args, op.info().results, self.wasm_offset);
+        self.insts.push(inst);
+        let value = Value(self.func.inst(inst).first_result);
+        self.remember(key, value);
+        value
+    }
+
+    /// Rules build from what rules gave; the measure of spec/simplify bounds it, and so does this depth.
+    fn cheaper(&mut self, op: Op, imm: u64, aux: u32, args: &[Value]) -> Option<Value> {
+        if matches!(op, Op::I32Const | Op::I64Const | Op::F32Const | Op::F64Const) {
+            return None;
+        }
+        let constants: Option<Vec<u64>> = args.iter().map(|&arg| self.func.constant(arg)).collect();
+        if let Some(constants) = constants
+            && let Some(bits) = fold(op, imm, aux, &constants)
+        {
+            return Some(self.constant(op.info().results[0], bits));
+        }
+        if self.depth > 16 {
+            return None;
+        }
+        self.depth += 1;
+        let found = rules::simplify(self, op, imm, aux, args).map(|(value, _)| value);
+        self.depth -= 1;
+        found
+    }
+
+    fn remember(&mut self, key: Key, value: Value) {
+        let old = self.known.insert(key.clone(), (value, self.scope));
+        self.undo.push((key, old));
+    }
+}
+
+/// Whether equal operands mean an equal result, at any time.
+fn reusable(op: Op) -> bool {
+    let info = op.info();
+    info.kind == OpKind::Ordinary && info.results.len() == 1 && info.reads | info.writes == 0
+}
+
+/// Simplifies a function in place; resolves aliases and drops unreachable blocks from the layout.
+pub fn run(func: &mut Function) {
+    let tree = DominatorTree::new(func);
+    let mut builder = Builder {
+        func,
+        insts: Vec::new(),
+        known: FxHashMap::default(),
+        wasm_offset: 0,
+        depth: 0,
+        scope: 0,
+        undo: Vec::new(),
+    };
+    // Depth-first over the tree; a mark on the undo list closes a block's scope.
+    enum Step {
+        Enter(Block),
+        Leave(usize),
+    }
+    let mut steps = vec![Step::Enter(ENTRY)];
+    while let Some(step) = steps.pop() {
+        match step {
+            Step::Enter(block) => {
+                steps.push(Step::Leave(builder.undo.len()));
+                rebuild(&mut builder, block);
+                steps.extend(tree.children[block.index()].iter().rev().map(|&child| Step::Enter(child)));
+            }
+            Step::Leave(mark) => {
+                while builder.undo.len() > mark {
+                    if let Some((key, old)) = builder.undo.pop() {
+                        match old {
+                            Some(old) => builder.known.insert(key, old),
+                            None => builder.known.remove(&key),
+                        };
+                    }
+                }
+            }
+        }
+    }
+    crate::frontend::ssa::resolve_all(func);
+    drop_unreachable(func);
+}
+
+fn rebuild(builder: &mut Builder, block: Block) {
+    let old = std::mem::take(&mut builder.func.blocks[block.index()].insts);
+    builder.insts = Vec::with_capacity(old.len());
+    for inst in old {
+        let span = builder.func.inst(inst).args;
+        for at in span.range() {
+            builder.func.args[at] = builder.func.resolve(builder.func.args[at]);
+        }
+        let data = *builder.func.inst(inst);
+        builder.wasm_offset = data.wasm_offset;
+        if data.op == Op::BrIf {
+            fold_branch(builder, inst);
+        }
+        if !reusable(data.op) {
+            builder.insts.push(inst);
+            continue;
+        }
+        let mut args: Vec<Value> = builder.func.args(inst).to_vec();
+        if data.op.info().commutative && order(builder, args[0]) > order(builder, args[1]) {
+            args.swap(0, 1);
+            builder.func.args[span.range()].copy_from_slice(&args);
+        }
+        let result = Value(data.first_result);
+        if let Some(value) = builder.cheaper(data.op, data.imm, data.aux, &args) {
+            builder.func.values[result.index()].def = ValueDef::Alias(value);
+            continue;
+        }
+        let key = (data.op, data.imm, data.aux, args);
+        match builder.known.get(&key) {
+            Some(&(value, _)) => builder.func.values[result.index()].def = ValueDef::Alias(value),
+            None => {
+                builder.insts.push(inst);
+                builder.remember(key, result);
+            }
+        }
+    }
+    builder.func.blocks[block.index()].insts = std::mem::take(&mut builder.insts);
+}
+
+/// Constants go to the right; otherwise older values first.
+fn order(builder: &Builder, value: Value) -> (bool, u32) {
+    (builder.func.constant(value).is_some(), value.0)
+}
+
+/// A branch on a constant becomes a jump.
+fn fold_branch(builder: &mut Builder, inst: Inst) {
+    let condition = builder.func.args(inst)[0];
+    let Some(bits) = builder.func.constant(condition) else { return };
+    let data = &mut builder.func.insts[inst.index()];
+    data.op = Op::Br;
+    data.targets.start += u32::from(bits == 0);
+    data.targets.len = 1;
+    data.args.len = 0;
+}
+
+/// Keeps the reachable blocks of the layout.
+fn drop_unreachable(func: &mut Function) {
+    let mut seen = vec![false; func.blocks.len()];
+    let mut work = vec![ENTRY];
+    seen[ENTRY.index()] = true;
+    while let Some(block) = work.pop() {
+        for target in func.successors(block) {
+            if !std::mem::replace(&mut seen[target.block.index()], true) {
+                work.push(target.block);
+            }
+        }
+    }
+    func.layout.retain(|block| seen[block.index()]);
+}
+
+/// Immediate dominators (Cooper, Harvey, Kennedy, "A Simple, Fast Dominance Algorithm").
+pub struct DominatorTree {
+    pub children: Vec<Vec<Block>>,
+}
+
+impl DominatorTree {
+    pub fn new(func: &Function) -> DominatorTree {
+        let count = func.blocks.len();
+        let order = postorder(func);
+        let mut number = vec![u32::MAX; count];
+        for (n, block) in order.iter().enumerate() {
+            number[block.index()] = n as u32;
+        }
+        let mut preds: Vec<Vec<Block>> = vec![Vec::new(); count];
+        for &block in &order {
+            for target in func.successors(block) {
+                preds[target.block.index()].push(block);
+            }
+        }
+        let mut dominator: Vec<Option<Block>> = vec![None; count];
+        dominator[ENTRY.index()] = Some(ENTRY);
+        let mut changed = true;
+        while changed {
+            changed = false;
+            for &block in order.iter().rev().filter(|&&block| block != ENTRY) {
+                let mut new: Option<Block> = None;
+                for &pred in &preds[block.index()] {
+                    if dominator[pred.index()].is_none() {
+                        continue;
+                    }
+                    new = Some(match new {
+                        None => pred,
+                        Some(other) => meet(&dominator, &number, other, pred),
+                    });
+                }
+                if new != dominator[block.index()] {
+                    dominator[block.index()] = new;
+                    changed = true;
+                }
+            }
+        }
+        let mut children = vec![Vec::new(); count];
+        for &block in order.iter().rev().filter(|&&block| block != ENTRY) {
+            if let Some(parent) = dominator[block.index()] {
+                children[parent.index()].push(block);
+            }
+        }
+        DominatorTree { children }
+    }
+}
+
+fn meet(dominator: &[Option<Block>], number: &[u32], mut a: Block, mut b: Block) -> Block {
+    while a != b {
+        while number[a.index()] < number[b.index()] {
+            a = dominator[a.index()].unwrap_or(ENTRY);
+        }
+        while number[b.index()] < number[a.index()] {
+            b = dominator[b.index()].unwrap_or(ENTRY);
+        }
+    }
+    a
+}
+
+fn postorder(func: &Function) -> Vec<Block> {
+    let mut seen = vec![false; func.blocks.len()];
+    let mut order = Vec::with_capacity(func.layout.len());
+    let mut stack = vec![(ENTRY, 0)];
+    seen[ENTRY.index()] = true;
+    while let Some((block, next)) = stack.last_mut() {
+        match func.successors(*block).get(*next) {
+            Some(target) => {
+                *next += 1;
+                if !std::mem::replace(&mut seen[target.block.index()], true) {
+                    stack.push((target.block, 0));
+                }
+            }
+            None => {
+                order.push(*block);
+                stack.pop();
+            }
+        }
+    }
+    order
+}
+
+/// Splits edges from blocks with several successors to blocks with several predecessors, as the register allocator needs.
+pub fn split_critical_edges(func: &mut Function) {
+    let mut preds = vec![0u32; func.blocks.len()];
+    for &block in &func.layout {
+        for target in func.successors(block) {
+            preds[target.block.index()] += 1;
+        }
+    }
+    let mut place = vec![0u32; func.blocks.len()];
+    for (n, block) in func.layout.iter().enumerate() {
+        place[block.index()] = n as u32;
+    }
+    let mut layout = Vec::with_capacity(func.layout.len());
+    let mut late = Vec::new();
+    for (n, block) in std::mem::take(&mut func.layout).into_iter().enumerate() {
+        layout.push(block);
+        let Some(inst) = func.terminator(block) else { continue };
+        let span = func.inst(inst).targets;
+        if span.len < 2 {
+            continue;
+        }
+        for at in span.range() {
+            let target = func.targets[at].block;
+            if preds[target.index()] < 2 {
+                continue;
+            }
+            let edge = func.new_block();
+            let args = std::mem::take(&mut func.targets[at].args);
+            func.targets[at].block = edge;
+            let jump = func.new_inst(Op::Br, 0, 0, &[], &[], func.inst(inst).wasm_offset);
+            let start = func.targets.len() as u32;
+            func.targets.push(crate::ir::BlockCall { block: target, args });
+            func.insts[jump.index()].targets = crate::ir::Span { start, len: 1 };
+            func.blocks[edge.index()].insts.push(jump);
+            // A back edge stays where it is taken from; a way out of the loop does not stand in the loop's path.
+            let depth = func.blocks[target.index()].loop_depth;
+            func.blocks[edge.index()].loop_depth = depth;
+            let backward = place[target.index()] <= n as u32;
+            if backward || depth == func.blocks[block.index()].loop_depth {
+                layout.push(edge);
+            } else {
+                late.push(edge);
+            }
+        }
+    }
+    layout.extend(late);
+    func.layout = layout;
+}
+
+/// Whether an operator must stay although nothing uses its result.
+pub fn has_effect(op: Op) -> bool {
+    let info = op.info();
+    info.kind != OpKind::Ordinary || info.can_trap || info.writes != 0
+}
+
+/// Whether a load stays in front of this operator: it neither writes nor traps, except as loads of memory do.
+pub fn is_barrier(op: Op) -> bool {
+    let info = op.info();
+    let plain_load = info.memory_access && info.writes == 0;
+    info.kind != OpKind::Ordinary || info.writes != 0 || (info.can_trap && !(plain_load && info.reads == region::MEMORY))
+}

@@ -1,0 +1,237 @@
+//! What guest code can ask of the host: functions it imports, and the services of the gate.
+//!
+//! Everything that comes from guest code is checked here: slot addresses, references, indices, ranges. A handler gives 0 to go
+//! on in the guest and 1 to leave it with the trap noted in the store.
+
+use crate::enter::GateFrame;
+use crate::layout::*;
+use crate::manifest::ValueType;
+use crate::memory::Slot;
+use crate::store::{Store, narrow, split};
+use crate::trap::Trap;
+use alloc::vec::Vec;
+
+/// Store, and number of the calling instance.
+fn caller(frame: &GateFrame) -> (&'static mut Store, u32) {
+    // SAFETY: the context was put into the frame by the gate from a host-private field; it names the store that entered the
+    // guest and waits for it. The instance number is a host-private field too.
+    unsafe {
+        let store = &mut *(*frame.context).store;
+        let instance = (frame.instance as *const u8).offset(INSTANCE_INSTANCE as isize).cast::<u64>().read();
+        (store, instance as u32)
+    }
+}
+
+fn leave(store: &mut Store, frame: &GateFrame, mut trap: Trap) -> u32 {
+    // The backtrace begins behind the guest's call of the gate.
+    // SAFETY: guest_rsp points at the return address the guest's call pushed on its stack.
+    let pc = unsafe { (frame.guest_rsp as *const u64).read() };
+    trap.trace(store, pc, frame.guest_rsp + 8);
+    store.pending = Some(trap);
+    1
+}
+
+/// The reference in the slot at an address, if a slot is there that the instance can call through.
+fn reference_at(store: &Store, instance: u32, address: u64) -> Option<u32> {
+    let info = store.instances.get(instance as usize)?;
+    let region = &store.regions[info.region as usize];
+    let imports = info.module.manifest.shape.function_imports;
+    if imports > 0 {
+        let last = region.field(info.layout.function_import(imports - 1)) as u64;
+        let first = region.field(info.layout.function_import(0)) as u64;
+        if (last..=first).contains(&address) && (address - last) % SLOT_SIZE as u64 == 0 {
+            // SAFETY: one of the instance's import slots.
+            return Some(unsafe { (address as *const Slot).read() }.reference);
+        }
+    }
+    store.tables.iter().find_map(|table| table.slots.slot_at(address as usize)).map(|slot| slot.reference)
+}
+
+pub extern "C" fn host_dispatch(frame: &mut GateFrame) -> u32 {
+    let (store, instance) = caller(frame);
+    let Some(reference) = reference_at(store, instance, frame.selector) else {
+        // Reached through a far thunk or record: the slot is another instance's import.
+        return host_by_any_slot(store, instance, frame);
+    };
+    host_call(store, instance, reference, frame)
+}
+
+fn host_by_any_slot(store: &mut Store, instance: u32, frame: &mut GateFrame) -> u32 {
+    let count = store.instances.len() as u32;
+    match (0..count).find_map(|other| reference_at(store, other, frame.selector)) {
+        Some(reference) => host_call(store, instance, reference, frame),
+        None => leave(store, frame, Trap::host("a host function was called without a slot")),
+    }
+}
+
+fn host_call(store: &mut Store, instance: u32, reference: u32, frame: &mut GateFrame) -> u32 {
+    let host = store.function_info.get(reference as usize).and_then(|info| info.host);
+    let (Some(host), Some(ty)) = (host, store.function_type(reference).cloned()) else {
+        return leave(store, frame, Trap::host("not a host function"));
+    };
+    let (integers, floats) = split(&ty.params);
+    let words = integers.saturating_sub(6) + floats.saturating_sub(8);
+    frame.pop = 8 * words as u64;
+    let (mut integer, mut float, mut word) = (0, 0, 0);
+    let mut args = Vec::with_capacity(ty.params.len());
+    for &param in &ty.params {
+        let (registers, used): (&[u64], &mut usize) = match param {
+            ValueType::F32 | ValueType::F64 => (&frame.floats, &mut float),
+            _ => (&frame.integers, &mut integer),
+        };
+        let value = match registers.get(*used) {
+            Some(&value) => value,
+            None => {
+                word += 1;
+                // SAFETY: the caller's signature was checked against this one, so its parameter words are there.
+                unsafe { (frame.guest_rsp as *const u64).add(word).read() }
+            }
+        };
+        *used += 1;
+        args.push(narrow(value, param));
+    }
+    let (memory, length) = match store.instances[instance as usize].memory {
+        Some(memory) => match store.region_of_memory(memory) {
+            Some(region) => (region.base, region.memory_bytes()),
+            None => (core::ptr::null_mut(), 0),
+        },
+        None => (core::ptr::null_mut(), 0),
+    };
+    let mut results = Vec::new();
+    results.resize(ty.results.len(), 0);
+    if let Err(trap) = store.call_host(host, memory, length, &args, &mut results) {
+        return leave(store, frame, trap);
+    }
+    let (mut integer, mut float) = (0, 0);
+    let mut word = words + 1;
+    frame.integers = [0; 6];
+    frame.floats = [0; 8];
+    for (&result, &ty) in results.iter().zip(&ty.results) {
+        let value = narrow(result, ty);
+        let (registers, used): (&mut [u64], &mut usize) = match ty {
+            ValueType::F32 | ValueType::F64 => (&mut frame.floats, &mut float),
+            _ => (&mut frame.integers, &mut integer),
+        };
+        match registers.get_mut(*used) {
+            Some(register) => *register = value,
+            None => {
+                // SAFETY: the caller owns the result words of this signature.
+                unsafe { (frame.guest_rsp as *mut u64).add(word).write(value) };
+                word += 1;
+            }
+        }
+        *used += 1;
+    }
+    0
+}
+
+pub extern "C" fn gate_dispatch(frame: &mut GateFrame) -> u32 {
+    let (store, instance) = caller(frame);
+    let args = frame.integers.map(|value| value as u32);
+    let Some(gate) = Gate::from_number(frame.selector as u32) else {
+        return leave(store, frame, Trap::host("unknown gate"));
+    };
+    match service(store, instance, gate, args) {
+        Ok(value) => {
+            frame.integers[0] = u64::from(value);
+            0
+        }
+        Err(code) => leave(store, frame, Trap::code(code)),
+    }
+}
+
+const FAILED: u32 = u32::MAX;
+
+fn service(store: &mut Store, instance: u32, gate: Gate, args: [u32; 6]) -> Result<u32, TrapCode> {
+    match gate {
+        Gate::MemoryFill => {
+            let (start, _) = memory_range(store, instance, args[1], args[3])?;
+            // SAFETY: the range was checked against the committed memory.
+            unsafe { core::ptr::write_bytes(start, args[2] as u8, args[3] as usize) };
+        }
+        Gate::MemoryCopy => {
+            let (from, _) = memory_range(store, instance, args[3], args[4])?;
+            let (to, _) = memory_range(store, instance, args[2], args[4])?;
+            // SAFETY: both ranges were checked against the committed memory; they may overlap.
+            unsafe { core::ptr::copy(from, to, args[4] as usize) };
+        }
+        Gate::MemoryInit => store.memory_init(instance, args[1], args[2], args[3], args[4])?,
+        Gate::MemoryGrow => {
+            let memory = store.instances[instance as usize].memory.ok_or(TrapCode::OutOfBoundsMemoryAccess)?;
+            let region = store.region_of_memory(memory).ok_or(TrapCode::OutOfBoundsMemoryAccess)?;
+            return Ok(region.grow(u64::from(args[1])).map_or(FAILED, |pages| pages as u32));
+        }
+        Gate::DataDrop => {
+            if let Some(dropped) = store.instances[instance as usize].dropped_data.get_mut(args[0] as usize) {
+                *dropped = true;
+            }
+        }
+        Gate::ElemDrop => {
+            if let Some(dropped) = store.instances[instance as usize].dropped_elements.get_mut(args[0] as usize) {
+                *dropped = true;
+            }
+        }
+        Gate::TableInit => store.table_init(instance, args[0], args[1], args[2], args[3], args[4])?,
+        Gate::TableSet => {
+            let table = table(store, instance, args[0])?;
+            let slot = slot_for(store, table, args[2])?;
+            store.tables[table].slots.set(args[1], slot).ok_or(TrapCode::OutOfBoundsTableAccess)?;
+        }
+        Gate::TableGrow => {
+            let table = table(store, instance, args[0])?;
+            let slot = slot_for(store, table, args[1])?;
+            return Ok(store.tables[table].slots.grow(args[2], slot).unwrap_or(FAILED));
+        }
+        Gate::TableFill => {
+            let table = table(store, instance, args[0])?;
+            let slot = slot_for(store, table, args[2])?;
+            let end = u64::from(args[1]) + u64::from(args[3]);
+            if end > u64::from(store.tables[table].slots.length) {
+                return Err(TrapCode::OutOfBoundsTableAccess);
+            }
+            for index in args[1]..end as u32 {
+                store.tables[table].slots.set(index, slot);
+            }
+        }
+        Gate::TableCopy => {
+            let (to, from) = (table(store, instance, args[0])?, table(store, instance, args[1])?);
+            let [_, _, destination, source, length, _] = args;
+            let fits = |start: u32, table: usize| {
+                u64::from(start) + u64::from(length) <= u64::from(store.tables[table].slots.length)
+            };
+            if !fits(destination, to) || !fits(source, from) {
+                return Err(TrapCode::OutOfBoundsTableAccess);
+            }
+            let backwards = destination > source;
+            for n in 0..length {
+                let n = if backwards { length - 1 - n } else { n };
+                let slot = store.tables[from].slots.get(source + n).unwrap_or_default();
+                let slot = slot_for(store, to, slot.reference)?;
+                store.tables[to].slots.set(destination + n, slot);
+            }
+        }
+    }
+    Ok(0)
+}
+
+/// Start of a range of the instance's memory, checked.
+fn memory_range(store: &mut Store, instance: u32, start: u32, length: u32) -> Result<(*mut u8, usize), TrapCode> {
+    let out_of_bounds = TrapCode::OutOfBoundsMemoryAccess;
+    let memory = store.instances[instance as usize].memory.ok_or(out_of_bounds)?;
+    let region = store.region_of_memory(memory).ok_or(out_of_bounds)?;
+    if start as usize + length as usize > region.memory_bytes() {
+        return Err(out_of_bounds);
+    }
+    Ok((region.base.wrapping_add(start as usize), length as usize))
+}
+
+fn table(store: &Store, instance: u32, index: u32) -> Result<usize, TrapCode> {
+    let table = store.instances[instance as usize].tables.get(index as usize);
+    table.map(|&table| table as usize).ok_or(TrapCode::OutOfBoundsTableAccess)
+}
+
+/// The slot that holds a reference in a table.
+fn slot_for(store: &Store, table: usize, reference: u32) -> Result<Slot, TrapCode> {
+    let target = &store.tables[table];
+    store.slot(target.element, target.private_to, reference).ok_or(TrapCode::OutOfBoundsTableAccess)
+}

@@ -1,0 +1,56 @@
+//! The executable's payload: how the compiler lays it out and how the stub finds it.
+//!
+//! The compiler copies the stub's segments and adds three: the header page with the manifest behind it (read-only), the code
+//! (executable), the read-only data. They are mapped by the kernel at fixed addresses. The read-only data begins at the first
+//! page after the code, in executables and in-process alike, because code refers to it relative to rip.
+
+/// Where the header stands.
+pub const PAYLOAD_ADDRESS: u64 = 0x1000_0000;
+pub const PAGE: u64 = 4096;
+pub const MAGIC: [u8; 8] = *b"VWASM\0\0\x01";
+
+pub const fn round_up(value: u64, to: u64) -> u64 {
+    value.div_ceil(to) * to
+}
+
+/// Stands at [`PAYLOAD_ADDRESS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct ImageHeader {
+    pub magic: [u8; 8],
+    pub manifest: u64,
+    pub manifest_length: u64,
+    pub code: u64,
+    pub code_length: u64,
+    pub data: u64,
+    pub data_length: u64,
+}
+
+impl ImageHeader {
+    pub const SIZE: usize = core::mem::size_of::<ImageHeader>();
+
+    /// The header of a payload with parts of these lengths.
+    pub fn place(manifest_length: u64, code_length: u64, data_length: u64) -> ImageHeader {
+        let manifest = PAYLOAD_ADDRESS + ImageHeader::SIZE as u64;
+        let code = round_up(manifest + manifest_length, PAGE);
+        let data = code + round_up(code_length, PAGE);
+        ImageHeader { magic: MAGIC, manifest, manifest_length, code, code_length, data, data_length }
+    }
+
+    pub fn to_bytes(&self) -> [u8; ImageHeader::SIZE] {
+        let mut bytes = [0; ImageHeader::SIZE];
+        bytes[..8].copy_from_slice(&self.magic);
+        let fields = [
+            self.manifest,
+            self.manifest_length,
+            self.code,
+            self.code_length,
+            self.data,
+            self.data_length,
+        ];
+        for (n, field) in fields.iter().enumerate() {
+            bytes[8 + 8 * n..16 + 8 * n].copy_from_slice(&field.to_le_bytes());
+        }
+        bytes
+    }
+}

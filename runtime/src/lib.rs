@@ -1,0 +1,29 @@
+//! What runs beside guest code: memory, calls in and out, traps, WASI.
+//!
+//! One crate, built twice: in-process (`vwasm run`, `vwasm wast`), with std; and, with `--cfg freestanding`, into the stub that
+//! every compiled executable starts from, without std or libc. Modules in order of dependence:
+//!
+//! - `layout`: numbers from `spec/sandbox.rules`; `sys`: system calls; `manifest`, `image`: what the compiler hands over
+//! - `memory`: reservations; `store`: functions, tables, memories, globals, instances
+//! - `enter`: the code between host and guest; `gates`: services for guest code; `trap`: signals and backtraces
+//! - `wasi`: `wasi_snapshot_preview1`
+
+#![cfg_attr(freestanding, no_std)]
+
+extern crate alloc;
+
+pub mod enter;
+mod gates;
+pub mod image;
+pub mod instance;
+pub mod manifest;
+mod memory;
+pub mod store;
+pub mod sys;
+pub mod trap;
+pub mod wasi;
+
+pub mod layout {
+    //! Generated from `spec/sandbox.rules`.
+    include!(env!("VWASM_LAYOUT"));
+}

@@ -1,0 +1,392 @@
+//! A store: everything that instances linked to each other share, and the boundary of the sandbox.
+//!
+//! Functions, tables, memories, globals and instances live in the store until it is dropped; nothing is freed before, because
+//! a failed instance's functions may still be reachable through a shared table. References are indices into the store.
+
+use crate::enter::{CallFrame, Context};
+use crate::layout::*;
+use crate::manifest::*;
+use crate::memory::*;
+use crate::sys;
+use crate::trap::{self, Trap};
+use alloc::boxed::Box;
+use alloc::rc::Rc;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// Something that can be imported and exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extern {
+    /// A function reference.
+    Function(u32),
+    Table(u32),
+    Memory(u32),
+    Global(u32),
+}
+
+/// The types of host functions' parameters and what they may touch.
+pub struct Caller {
+    pub store: *mut Store,
+    /// Linear memory 0 of the calling instance.
+    pub memory: *mut u8,
+    pub memory_length: usize,
+}
+
+impl Caller {
+    /// The calling instance's memory.
+    pub fn memory(&mut self) -> &mut [u8] {
+        if self.memory_length == 0 {
+            return &mut [];
+        }
+        // SAFETY: the committed part of the caller's memory; the guest does not run while a host function does.
+        unsafe { core::slice::from_raw_parts_mut(self.memory, self.memory_length) }
+    }
+}
+
+pub type HostFunction = Box<dyn FnMut(&mut Caller, &[u64], &mut [u64]) -> Result<(), Trap>>;
+
+/// Compiled code in memory.
+pub struct Module {
+    pub manifest: Manifest,
+    pub code: *const u8,
+    pub code_length: usize,
+    pub data: *const u8,
+    pub data_length: usize,
+    /// Owns the code when it was loaded in-process.
+    _reservation: Option<Reservation>,
+}
+
+impl Module {
+    /// Copies code and data into fresh memory and makes the code executable; no writable alias stays.
+    pub fn load(manifest: Manifest, code: &[u8], data: &[u8]) -> Result<Module, i32> {
+        let data_offset = code.len().next_multiple_of(4096);
+        let length = (data_offset + data.len()).next_multiple_of(4096).max(4096);
+        let reservation = Reservation::new(length, sys::PROT_READ | sys::PROT_WRITE)?;
+        let start = reservation.start;
+        // SAFETY: both copies lie in the fresh reservation; then the code's pages become executable, the rest read-only.
+        unsafe {
+            core::ptr::copy_nonoverlapping(code.as_ptr(), start, code.len());
+            core::ptr::copy_nonoverlapping(data.as_ptr(), start.add(data_offset), data.len());
+            if data_offset > 0 {
+                sys::protect(start, data_offset, sys::PROT_READ | sys::PROT_EXEC)?;
+            }
+            if length > data_offset {
+                sys::protect(start.add(data_offset), length - data_offset, sys::PROT_READ)?;
+            }
+        }
+        Ok(Module {
+            manifest,
+            code: start,
+            code_length: code.len(),
+            data: start.wrapping_add(data_offset),
+            data_length: data.len(),
+            _reservation: Some(reservation),
+        })
+    }
+
+    /// Code and data that are mapped already.
+    ///
+    /// # Safety
+    /// Both ranges must stay mapped, the code executable, for as long as the module lives.
+    pub unsafe fn from_mapped(manifest: Manifest, code: *const u8, code_length: usize, data: *const u8, data_length: usize) -> Module {
+        Module { manifest, code, code_length, data, data_length, _reservation: None }
+    }
+
+    pub fn data(&self) -> &[u8] {
+        // SAFETY: the data is mapped as long as the module lives.
+        unsafe { core::slice::from_raw_parts(self.data, self.data_length) }
+    }
+
+    pub fn contains(&self, pc: usize) -> bool {
+        pc.wrapping_sub(self.code as usize) < self.code_length
+    }
+}
+
+pub(crate) struct FunctionInfo {
+    pub signature: u32,
+    /// Number of the host function, if it is one.
+    pub host: Option<u32>,
+}
+
+pub(crate) struct Table {
+    pub slots: Slots,
+    pub element: ValueType,
+    pub max: Option<u64>,
+    /// r15 of the only instance that can reach it.
+    pub private_to: Option<u64>,
+}
+
+/// A memory is the region of the instance (or host object) that owns it.
+pub(crate) struct Memory {
+    pub region: u32,
+    pub max: Option<u64>,
+}
+
+pub(crate) struct Global {
+    pub cell: *mut u64,
+    pub ty: GlobalType,
+}
+
+pub(crate) struct Instance {
+    pub module: Rc<Module>,
+    pub region: u32,
+    pub memory: Option<u32>,
+    pub tables: Vec<u32>,
+    pub functions: Vec<u32>,
+    pub globals: Vec<u32>,
+    pub layout: InstanceLayout,
+    pub dropped_data: Vec<bool>,
+    pub dropped_elements: Vec<bool>,
+}
+
+pub struct Config {
+    pub stack_size: u64,
+    pub max_memory_pages: u64,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config { stack_size: 8 << 20, max_memory_pages: MEMORY_MAX_PAGES }
+    }
+}
+
+pub struct Store {
+    pub(crate) context: Box<Context>,
+    pub(crate) stack: Reservation,
+    pub(crate) functions: Functions,
+    pub(crate) function_info: Vec<FunctionInfo>,
+    pub(crate) signatures: Vec<FunctionType>,
+    pub(crate) tables: Vec<Table>,
+    pub(crate) memories: Vec<Memory>,
+    pub(crate) regions: Vec<Region>,
+    pub(crate) globals: Vec<Global>,
+    pub(crate) host_globals: Vec<Box<u64>>,
+    pub(crate) instances: Vec<Instance>,
+    pub(crate) modules: Vec<Rc<Module>>,
+    pub(crate) hosts: Vec<Option<HostFunction>>,
+    pub(crate) config: Config,
+    pub(crate) pending: Option<Trap>,
+    depth: u32,
+}
+
+/// Host and guest may call each other this deep.
+const MAX_DEPTH: u32 = 200;
+
+impl Store {
+    pub fn new(config: Config) -> Result<Box<Store>, i32> {
+        trap::install();
+        let guard = STACK_GUARD as usize;
+        let stack = Reservation::new(guard + (config.stack_size as usize).next_multiple_of(4096), sys::PROT_NONE)?;
+        stack.commit(guard, stack.length - guard)?;
+        let mut store = Box::new(Store {
+            context: Box::new(Context::default()),
+            stack,
+            functions: Functions::new()?,
+            function_info: Vec::new(),
+            signatures: Vec::new(),
+            tables: Vec::new(),
+            memories: Vec::new(),
+            regions: Vec::new(),
+            globals: Vec::new(),
+            host_globals: Vec::new(),
+            instances: Vec::new(),
+            modules: Vec::new(),
+            hosts: Vec::new(),
+            config,
+            pending: None,
+            depth: 0,
+        });
+        store.function_info.push(FunctionInfo { signature: 0, host: None });
+        store.context.guest_rsp = (store.stack.start as usize + store.stack.length - 64) as u64;
+        let pointer: *mut Store = &mut *store;
+        store.context.store = pointer;
+        Ok(store)
+    }
+
+    /// The store-wide id of a signature.
+    pub(crate) fn intern(&mut self, ty: &FunctionType) -> u32 {
+        match self.signatures.iter().position(|known| known == ty) {
+            Some(at) => at as u32 + 1,
+            None => {
+                self.signatures.push(ty.clone());
+                self.signatures.len() as u32
+            }
+        }
+    }
+
+    pub fn function_type(&self, reference: u32) -> Option<&FunctionType> {
+        let info = self.function_info.get(reference as usize)?;
+        self.signatures.get((info.signature as usize).checked_sub(1)?)
+    }
+
+    // -- host objects --
+
+    pub fn host_function(&mut self, ty: &FunctionType, function: HostFunction) -> Option<u32> {
+        let signature = self.intern(ty);
+        let entry = crate::enter::host_gate_address();
+        let reference =
+            self.functions.push(FunctionRecord { code: entry, far: entry, instance: 0, signature, reserved: 0 })?;
+        self.hosts.push(Some(function));
+        self.function_info.push(FunctionInfo { signature, host: Some(self.hosts.len() as u32 - 1) });
+        Some(reference)
+    }
+
+    pub fn host_global(&mut self, ty: GlobalType, value: u64) -> Extern {
+        let mut cell = Box::new(value);
+        self.globals.push(Global { cell: &mut *cell, ty });
+        self.host_globals.push(cell);
+        Extern::Global(self.globals.len() as u32 - 1)
+    }
+
+    pub fn host_table(&mut self, ty: &TableType) -> Result<Extern, i32> {
+        let slots = Slots::new(ty.limits.min, ty.limits.max)?;
+        self.tables.push(Table { slots, element: ty.element, max: ty.limits.max, private_to: None });
+        Ok(Extern::Table(self.tables.len() as u32 - 1))
+    }
+
+    pub fn host_memory(&mut self, limits: Limits) -> Result<Extern, i32> {
+        let limit = limits.max.unwrap_or(MEMORY_MAX_PAGES).min(self.config.max_memory_pages);
+        self.regions.push(Region::new(-INSTANCE_INSTANCE as u32, Some((limits.min, limit)))?);
+        self.memories.push(Memory { region: self.regions.len() as u32 - 1, max: limits.max });
+        Ok(Extern::Memory(self.memories.len() as u32 - 1))
+    }
+
+    // -- access --
+
+    pub fn global_value(&self, index: u32) -> Option<(GlobalType, u64)> {
+        let global = self.globals.get(index as usize)?;
+        // SAFETY: cells live as long as the store.
+        Some((global.ty, unsafe { global.cell.read() }))
+    }
+
+    /// The slot's content for a reference in a table.
+    pub(crate) fn slot(&self, element: ValueType, private_to: Option<u64>, reference: u32) -> Option<Slot> {
+        if reference == 0 {
+            return Some(Slot::default());
+        }
+        if element != ValueType::FuncRef {
+            return Some(Slot { code: 0, signature: 0, reference });
+        }
+        let record = self.functions.get(reference)?;
+        let near = private_to == Some(record.instance);
+        let code = if near { record.code } else { record.far };
+        Some(Slot { code, signature: record.signature, reference })
+    }
+
+    pub(crate) fn region_of_memory(&mut self, memory: u32) -> Option<&mut Region> {
+        let region = self.memories.get(memory as usize)?.region;
+        self.regions.get_mut(region as usize)
+    }
+
+    pub fn export(&self, instance: u32, name: &str) -> Option<Extern> {
+        let instance = self.instances.get(instance as usize)?;
+        let export = instance.module.manifest.exports.iter().find(|export| export.name == name)?;
+        let index = export.index as usize;
+        Some(match export.kind {
+            ExportKind::Function => Extern::Function(*instance.functions.get(index)?),
+            ExportKind::Table => Extern::Table(*instance.tables.get(index)?),
+            ExportKind::Memory => Extern::Memory(instance.memory?),
+            ExportKind::Global => Extern::Global(*instance.globals.get(index)?),
+        })
+    }
+
+    /// Names of an instance's exports.
+    pub fn export_names(&self, instance: u32) -> Vec<String> {
+        let exports = self.instances.get(instance as usize).map(|instance| &instance.module.manifest.exports);
+        exports.into_iter().flatten().map(|export| export.name.clone()).collect()
+    }
+
+    // -- calls --
+
+    /// Calls a function. Values are bit patterns, i32, f32 and references zero-extended.
+    pub fn invoke(&mut self, reference: u32, args: &[u64], results: &mut [u64]) -> Result<(), Trap> {
+        let Some(record) = self.functions.get(reference) else { return Err(Trap::host("call of a null function")) };
+        let Some(ty) = self.function_type(reference).cloned() else { return Err(Trap::host("unknown function type")) };
+        if args.len() != ty.params.len() || results.len() != ty.results.len() {
+            return Err(Trap::host("wrong number of arguments or results"));
+        }
+        if let Some(host) = self.function_info[reference as usize].host {
+            return self.call_host(host, core::ptr::null_mut(), 0, args, results);
+        }
+        if self.depth >= MAX_DEPTH {
+            return Err(Trap::code(TrapCode::CallStackExhausted));
+        }
+        let mut frame = CallFrame::new(record.code, record.instance);
+        let mut words = Vec::new();
+        let (mut integer, mut float) = (0, 0);
+        for (&value, ty) in args.iter().zip(&ty.params) {
+            let (registers, used): (&mut [u64], &mut usize) = match ty {
+                ValueType::F32 | ValueType::F64 => (&mut frame.floats, &mut float),
+                _ => (&mut frame.integers, &mut integer),
+            };
+            match registers.get_mut(*used) {
+                Some(register) => *register = value,
+                None => words.push(value),
+            }
+            *used += 1;
+        }
+        let parameter_words = words.len();
+        let (integers, floats) = split(&ty.results);
+        words.resize(parameter_words + integers.saturating_sub(6) + floats.saturating_sub(8), 0);
+        frame.words = words.as_mut_ptr();
+        frame.word_count = words.len() as u64;
+        frame.parameter_words = parameter_words as u64;
+
+        self.depth += 1;
+        let outcome = crate::enter::enter(&mut self.context, &mut frame);
+        self.depth -= 1;
+        if !outcome {
+            let pending = self.pending.take();
+            return Err(pending.unwrap_or_else(|| trap::collect(self)));
+        }
+        let (mut integer, mut float, mut word) = (0, 0, parameter_words);
+        for (result, ty) in results.iter_mut().zip(&ty.results) {
+            let (registers, used): (&[u64], &mut usize) = match ty {
+                ValueType::F32 | ValueType::F64 => (&frame.floats, &mut float),
+                _ => (&frame.integers, &mut integer),
+            };
+            *result = match registers.get(*used) {
+                Some(&register) => register,
+                None => {
+                    word += 1;
+                    words[word - 1]
+                }
+            };
+            *used += 1;
+            *result = narrow(*result, *ty);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn call_host(
+        &mut self,
+        host: u32,
+        memory: *mut u8,
+        memory_length: usize,
+        args: &[u64],
+        results: &mut [u64],
+    ) -> Result<(), Trap> {
+        // Taken out while it runs: a host function that calls back must not be entered twice.
+        let Some(mut function) = self.hosts.get_mut(host as usize).and_then(Option::take) else {
+            return Err(Trap::host("a host function was entered again while it runs"));
+        };
+        let mut caller = Caller { store: self, memory, memory_length };
+        let outcome = function(&mut caller, args, results);
+        self.hosts[host as usize] = Some(function);
+        outcome
+    }
+}
+
+/// The value without the bits its type does not have.
+pub(crate) fn narrow(value: u64, ty: ValueType) -> u64 {
+    match ty {
+        ValueType::I64 | ValueType::F64 | ValueType::V128 => value,
+        _ => value & 0xffff_ffff,
+    }
+}
+
+/// How many of the types travel in integer and in float registers.
+pub(crate) fn split(types: &[ValueType]) -> (usize, usize) {
+    let floats = types.iter().filter(|ty| matches!(ty, ValueType::F32 | ValueType::F64)).count();
+    (types.len() - floats, floats)
+}

@@ -1,0 +1,109 @@
+//! Linux system calls, without libc.
+
+use core::arch::asm;
+
+pub mod number {
+    pub const READ: usize = 0;
+    pub const WRITE: usize = 1;
+    pub const CLOSE: usize = 3;
+    pub const FSTAT: usize = 5;
+    pub const POLL: usize = 7;
+    pub const LSEEK: usize = 8;
+    pub const MMAP: usize = 9;
+    pub const MPROTECT: usize = 10;
+    pub const MUNMAP: usize = 11;
+    pub const RT_SIGACTION: usize = 13;
+    pub const PREAD64: usize = 17;
+    pub const PWRITE64: usize = 18;
+    pub const SCHED_YIELD: usize = 24;
+    pub const MADVISE: usize = 28;
+    pub const FCNTL: usize = 72;
+    pub const FSYNC: usize = 74;
+    pub const FDATASYNC: usize = 75;
+    pub const FTRUNCATE: usize = 77;
+    pub const GETDENTS64: usize = 217;
+    pub const SIGALTSTACK: usize = 131;
+    pub const CLOCK_GETTIME: usize = 228;
+    pub const CLOCK_GETRES: usize = 229;
+    pub const CLOCK_NANOSLEEP: usize = 230;
+    pub const EXIT_GROUP: usize = 231;
+    pub const FADVISE64: usize = 221;
+    pub const MKDIRAT: usize = 258;
+    pub const NEWFSTATAT: usize = 262;
+    pub const UNLINKAT: usize = 263;
+    pub const LINKAT: usize = 265;
+    pub const SYMLINKAT: usize = 266;
+    pub const READLINKAT: usize = 267;
+    pub const UTIMENSAT: usize = 280;
+    pub const FALLOCATE: usize = 285;
+    pub const RENAMEAT2: usize = 316;
+    pub const GETRANDOM: usize = 318;
+    pub const OPENAT2: usize = 437;
+}
+
+/// A raw system call; errors are -4095 to -1.
+///
+/// # Safety
+/// As the system call demands: pointers must be valid for what it reads and writes.
+#[inline]
+pub unsafe fn syscall(number: usize, args: [usize; 6]) -> isize {
+    let result: isize;
+    // SAFETY: the syscall instruction clobbers rcx and r11 only; the caller answers for the arguments.
+    unsafe {
+        asm!("syscall", inlateout("rax") number as isize => result, in("rdi") args[0], in("rsi") args[1], in("rdx") args[2],
+             in("r10") args[3], in("r8") args[4], in("r9") args[5], lateout("rcx") _, lateout("r11") _, options(nostack));
+    }
+    result
+}
+
+/// A system call's result or its error number.
+pub fn check(result: isize) -> Result<usize, i32> {
+    if (-4095..0).contains(&result) { Err(-result as i32) } else { Ok(result as usize) }
+}
+
+pub const PROT_NONE: usize = 0;
+pub const PROT_READ: usize = 1;
+pub const PROT_WRITE: usize = 2;
+pub const PROT_EXEC: usize = 4;
+
+/// Maps anonymous private memory; nothing is committed before it is touched.
+pub fn map(length: usize, protection: usize) -> Result<*mut u8, i32> {
+    const PRIVATE_ANONYMOUS_NORESERVE: usize = 0x2 | 0x20 | 0x4000;
+    // SAFETY: a new mapping at a place the kernel chooses touches no existing memory.
+    check(unsafe { syscall(number::MMAP, [0, length, protection, PRIVATE_ANONYMOUS_NORESERVE, usize::MAX, 0]) })
+        .map(|address| address as *mut u8)
+}
+
+/// # Safety
+/// Nothing may use the range afterwards.
+pub unsafe fn unmap(address: *mut u8, length: usize) {
+    // SAFETY: the caller gives up the range.
+    unsafe { syscall(number::MUNMAP, [address as usize, length, 0, 0, 0, 0]) };
+}
+
+/// # Safety
+/// The range must be a mapping of the caller's own, and no reference may rely on the old protection.
+pub unsafe fn protect(address: *mut u8, length: usize, protection: usize) -> Result<(), i32> {
+    // SAFETY: as the caller promises.
+    check(unsafe { syscall(number::MPROTECT, [address as usize, length, protection, 0, 0, 0]) }).map(|_| ())
+}
+
+/// Writes all bytes to a descriptor, as far as it takes them.
+pub fn write_all(fd: i32, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        // SAFETY: the pointer and length are those of a live slice.
+        match check(unsafe { syscall(number::WRITE, [fd as usize, bytes.as_ptr() as usize, bytes.len(), 0, 0, 0]) }) {
+            Ok(0) => return,
+            Ok(written) => bytes = &bytes[written..],
+            Err(4) => {}
+            Err(_) => return,
+        }
+    }
+}
+
+pub fn exit(status: i32) -> ! {
+    loop {
+        // SAFETY: ends the process.
+        unsafe { syscall(number::EXIT_GROUP, [status as usize, 0, 0, 0, 0, 0]) };
+    }
+}
