@@ -203,7 +203,9 @@ impl<'a> Module<'a> {
         let mut module = Module::default();
         let mut validator = Validator::new_with_features(features);
         let malformed = |error: wasmparser::BinaryReaderError| CompileError { kind: ErrorKind::Malformed, ..invalid(error) };
-        for payload in Parser::new(0).parse_all(bytes) {
+        let mut parser = Parser::new(0);
+        parser.set_features(features);
+        for payload in parser.parse_all(bytes) {
             let payload = payload.map_err(malformed)?;
             if let ValidPayload::Func(validator, body) = validator.payload(&payload).map_err(invalid)? {
                 module.bodies.push(Body { validator, body });
