@@ -12,6 +12,8 @@ pub mod lower;
 pub mod vcode;
 pub mod emit;
 pub mod compile;
+pub mod image;
+pub mod listing;
 pub mod script;
 
 pub use vwasm_runtime::layout;

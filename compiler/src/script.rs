@@ -7,7 +7,7 @@ use crate::compile::{Options, compile};
 use crate::module::Module;
 use std::collections::HashMap;
 use std::rc::Rc;
-use vwasm_runtime::manifest::{ExternType, FunctionType, GlobalType, Limits, TableType, ValueType};
+use vwasm_runtime::manifest::{FunctionType, GlobalType, Limits, TableType, ValueType};
 use vwasm_runtime::store::{self, Config, Extern, Store};
 use vwasm_runtime::trap::Trap;
 use wast::core::{AbstractHeapType, HeapType, NanPattern, WastArgCore, WastRetCore};
@@ -292,14 +292,4 @@ fn argument(arg: &WastArg<'_>) -> Result<u64, Failure> {
         WastArgCore::RefExtern(value) => u64::from(*value) + 1,
         other => return Err(Failure::Other(format!("unsupported argument {other:?}"))),
     })
-}
-
-/// What an import asks for, in words.
-pub fn describe(kind: &ExternType) -> &'static str {
-    match kind {
-        ExternType::Function(_) => "function",
-        ExternType::Table(_) => "table",
-        ExternType::Memory(_) => "memory",
-        ExternType::Global(_) => "global",
-    }
 }

@@ -12,6 +12,7 @@
 
 extern crate alloc;
 
+pub mod cpu;
 pub mod enter;
 mod gates;
 pub mod image;

@@ -1,0 +1,165 @@
+//! The stub's heap, and the memory functions that compiled Rust calls.
+//!
+//! Blocks up to 32 KiB come in powers of two from free lists, larger ones from the system. One thread only.
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::arch::asm;
+use core::cell::UnsafeCell;
+use vwasm_runtime::sys;
+
+const CLASSES: usize = 12; // 16 bytes to 32 KiB
+const CHUNK: usize = 256 << 10;
+
+struct Lists {
+    /// First free block of each class; a free block's first word points to the next.
+    free: [*mut u8; CLASSES],
+    chunk: *mut u8,
+    left: usize,
+}
+
+struct Heap(UnsafeCell<Lists>);
+
+// SAFETY: the stub has one thread.
+unsafe impl Sync for Heap {}
+
+#[global_allocator]
+static HEAP: Heap = Heap(UnsafeCell::new(Lists { free: [core::ptr::null_mut(); CLASSES], chunk: core::ptr::null_mut(), left: 0 }));
+
+/// Class of a block, or none if the system provides it.
+fn class(layout: Layout) -> Option<usize> {
+    let size = layout.size().max(layout.align()).max(16).next_power_of_two();
+    let class = size.trailing_zeros() as usize - 4;
+    (class < CLASSES).then_some(class)
+}
+
+// SAFETY: blocks are disjoint, as large as asked for, aligned to their power-of-two size, and unused until freed.
+unsafe impl GlobalAlloc for Heap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let Some(class) = class(layout) else {
+            return sys::map(layout.size(), sys::PROT_READ | sys::PROT_WRITE).unwrap_or(core::ptr::null_mut());
+        };
+        // SAFETY: one thread, and no reference outlives this call.
+        let lists = unsafe { &mut *self.0.get() };
+        let block = lists.free[class];
+        if !block.is_null() {
+            // SAFETY: a free block holds the next one's address.
+            lists.free[class] = unsafe { block.cast::<*mut u8>().read() };
+            return block;
+        }
+        let size = 16 << class;
+        let skip = (lists.chunk as usize).wrapping_neg() & (size - 1);
+        if lists.left < skip + size {
+            let Ok(chunk) = sys::map(CHUNK, sys::PROT_READ | sys::PROT_WRITE) else { return core::ptr::null_mut() };
+            (lists.chunk, lists.left) = (chunk, CHUNK);
+            return self.from_chunk(lists, size, (chunk as usize).wrapping_neg() & (size - 1));
+        }
+        self.from_chunk(lists, size, skip)
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        match class(layout) {
+            // SAFETY: one thread; the block is unused from now on and large enough for a pointer.
+            Some(class) => unsafe {
+                let lists = &mut *self.0.get();
+                block.cast::<*mut u8>().write(lists.free[class]);
+                lists.free[class] = block;
+            },
+            // SAFETY: it came from the system with this length.
+            None => unsafe { sys::unmap(block, layout.size()) },
+        }
+    }
+}
+
+impl Heap {
+    fn from_chunk(&self, lists: &mut Lists, size: usize, skip: usize) -> *mut u8 {
+        let block = lists.chunk.wrapping_add(skip);
+        lists.chunk = block.wrapping_add(size);
+        lists.left -= skip + size;
+        block
+    }
+}
+
+/// # Safety
+/// As C's memcpy.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
+    // SAFETY: the caller's ranges are valid and disjoint.
+    unsafe { asm!("rep movsb", inout("rcx") count => _, inout("rdi") to => _, inout("rsi") from => _, options(nostack, preserves_flags)) };
+    to
+}
+
+/// # Safety
+/// As C's memmove.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
+    if (to as usize).wrapping_sub(from as usize) >= count {
+        // SAFETY: copying upwards never overwrites what is still to be read.
+        unsafe { memcpy(to, from, count) };
+        return to;
+    }
+    // SAFETY: the caller's ranges are valid; copying downwards, by words where both ends allow, reads before it overwrites.
+    unsafe {
+        let mut left = count;
+        while left >= 8 && (to as usize).wrapping_sub(from as usize) >= 8 {
+            left -= 8;
+            to.add(left).cast::<u64>().write_unaligned(from.add(left).cast::<u64>().read_unaligned());
+        }
+        while left > 0 {
+            left -= 1;
+            to.add(left).write_volatile(from.add(left).read_volatile());
+        }
+    }
+    to
+}
+
+/// # Safety
+/// As C's memset.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn memset(to: *mut u8, byte: i32, count: usize) -> *mut u8 {
+    // SAFETY: the caller's range is valid.
+    unsafe { asm!("rep stosb", inout("rcx") count => _, inout("rdi") to => _, in("al") byte as u8, options(nostack, preserves_flags)) };
+    to
+}
+
+/// # Safety
+/// As C's memcmp.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn memcmp(a: *const u8, b: *const u8, count: usize) -> i32 {
+    for n in 0..count {
+        // SAFETY: the caller's ranges are valid. Volatile, or the loop would become a call of itself.
+        let (x, y) = unsafe { (a.add(n).read_volatile(), b.add(n).read_volatile()) };
+        if x != y {
+            return i32::from(x) - i32::from(y);
+        }
+    }
+    0
+}
+
+/// # Safety
+/// As bcmp.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn bcmp(a: *const u8, b: *const u8, count: usize) -> i32 {
+    // SAFETY: as the caller promises.
+    unsafe { memcmp(a, b, count) }
+}
+
+/// # Safety
+/// As strlen.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn strlen(string: *const u8) -> usize {
+    let mut length = 0;
+    // SAFETY: the caller's string ends with a NUL.
+    while unsafe { string.add(length).read_volatile() } != 0 {
+        length += 1;
+    }
+    length
+}
+
+/// Nothing unwinds: panics abort. The precompiled libraries name it all the same.
+#[unsafe(no_mangle)]
+extern "C" fn _Unwind_Resume() -> ! {
+    sys::exit(134)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn rust_eh_personality() {}
