@@ -325,6 +325,28 @@ pub enum Arg {
     Mem { width: u16, address: Box<Arg>, span: Span },
 }
 
+impl Right {
+    pub fn span(&self) -> Span {
+        match self {
+            Right::Var(name) => name.span,
+            Right::Apply { span, .. } | Right::Seq { span, .. } | Right::Mem { span, .. } => *span,
+            Right::Addr(literal) => literal.span,
+            Right::Const(expr) => expr.span,
+        }
+    }
+}
+
+impl Arg {
+    pub fn span(&self) -> Span {
+        match self {
+            Arg::Expr(expr) => expr.span,
+            Arg::Nested(right) => right.span(),
+            Arg::Addr(literal) => literal.span,
+            Arg::Mem { span, .. } => *span,
+        }
+    }
+}
+
 /// `[base + index*scale + displacement]`: values in registers and compile-time 32-bit terms, each with its scale.
 /// Roles `mem0` and `instance` may stand as base. An i32 value is written `zext64(p)`: its register is used as it is,
 /// because an i32 in a register is zero-extended.

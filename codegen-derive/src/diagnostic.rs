@@ -1,10 +1,14 @@
 //! Errors in a specification, shown as rustc shows its own.
+//!
+//! A [`Diagnostic`] has one place that is wrong, perhaps other places involved, perhaps advice. [`render`] prints all of
+//! a run, ordered by place: message, place, the lines concerned with carets under them, advice.
 
-use crate::ast::Span;
+use crate::ast::{Name, Span};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// An error with its place, other places involved, and advice.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     pub message: String,
     pub span: Span,
@@ -18,6 +22,15 @@ pub struct Diagnostic {
 impl Diagnostic {
     pub fn new(span: Span, message: impl Into<String>) -> Diagnostic {
         Diagnostic { message: message.into(), span, label: String::new(), others: Vec::new(), help: None }
+    }
+
+    /// A name that stands for nothing; `candidates` are the names that could have been meant.
+    pub fn unknown<'a>(what: &str, name: &Name, candidates: impl Iterator<Item = &'a str>) -> Diagnostic {
+        let error = Diagnostic::new(name.span, format!("unknown {what} `{}`", name.text)).label("not found");
+        match nearest(&name.text, candidates) {
+            Some(near) => error.help(format!("did you mean `{near}`?")),
+            None => error,
+        }
     }
 
     pub fn label(mut self, label: impl Into<String>) -> Diagnostic {
@@ -36,7 +49,7 @@ impl Diagnostic {
     }
 }
 
-/// Line and column (from 1) of a byte offset.
+/// Line and column (from 1, in characters) of a byte offset.
 pub fn line_column(text: &str, offset: usize) -> (usize, usize) {
     let before = &text.as_bytes()[..offset.min(text.len())];
     let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
@@ -44,56 +57,101 @@ pub fn line_column(text: &str, offset: usize) -> (usize, usize) {
     (line, String::from_utf8_lossy(&before[start..]).chars().count() + 1)
 }
 
-/// The diagnostics as text, in order of place.
+/// The diagnostics as text, in order of place, and how many they are.
 pub fn render(files: &[(String, String)], diagnostics: &[Diagnostic]) -> String {
     let mut sorted: Vec<&Diagnostic> = diagnostics.iter().collect();
-    sorted.sort_by_key(|diagnostic| (diagnostic.span.file, diagnostic.span.start));
+    sorted.sort_by_key(|diagnostic| (diagnostic.span.file, diagnostic.span.start, &diagnostic.message));
+    sorted.dedup();
     let mut out = String::new();
-    for diagnostic in sorted {
-        let _ = writeln!(out, "error: {}", diagnostic.message);
-        snippet(&mut out, files, diagnostic.span, &diagnostic.label, "-->", '^');
-        for (span, label) in &diagnostic.others {
-            snippet(&mut out, files, *span, label, ":::", '-');
-        }
-        if let Some(help) = &diagnostic.help {
-            let _ = writeln!(out, "   = help: {help}");
-        }
+    for diagnostic in &sorted {
+        one(&mut out, files, diagnostic);
         out.push('\n');
     }
-    let _ = match diagnostics.len() {
+    let _ = match sorted.len() {
         1 => writeln!(out, "error: the specification has 1 error"),
         n => writeln!(out, "error: the specification has {n} errors"),
     };
     out
 }
 
-fn snippet(out: &mut String, files: &[(String, String)], span: Span, label: &str, arrow: &str, mark: char) {
-    let Some((path, text)) = files.get(span.file as usize) else { return };
-    let (line, column) = line_column(text, span.start as usize);
-    let source = text.lines().nth(line - 1).unwrap_or("");
-    let gutter = line.to_string().len();
-    let pad = " ".repeat(gutter);
-    let _ = writeln!(out, "{pad}{arrow} {path}:{line}:{column}");
-    let _ = writeln!(out, "{pad} |");
-    let _ = writeln!(out, "{line} | {}", source.replace('\t', " "));
-    let rest = source.chars().count().saturating_sub(column - 1).max(1);
-    let width = text.get(span.start as usize..span.end as usize).map_or(1, |marked| {
-        marked.lines().next().map_or(1, |first| first.trim_end().chars().count())
-    });
-    let marks = mark.to_string().repeat(width.clamp(1, rest));
-    let space = if label.is_empty() { "" } else { " " };
-    let _ = writeln!(out, "{pad} | {}{marks}{space}{label}", " ".repeat(column - 1));
+/// Characters shown of one line.
+const MOST_SHOWN: usize = 180;
+
+/// A marked part of a line.
+struct Mark<'a> {
+    column: usize,
+    width: usize,
+    sign: char,
+    label: &'a str,
+}
+
+fn one(out: &mut String, files: &[(String, String)], diagnostic: &Diagnostic) {
+    let _ = writeln!(out, "error: {}", diagnostic.message);
+    // For each file concerned the marks by line; the file of the error itself comes first.
+    let mut places: BTreeMap<(bool, u32), BTreeMap<usize, Vec<Mark>>> = BTreeMap::new();
+    let mut note = |span: Span, label, sign| {
+        let Some((_, text)) = files.get(span.file as usize) else { return };
+        let (line, column) = line_column(text, span.start as usize);
+        let source = text.lines().nth(line - 1).unwrap_or("");
+        let marked = text.get(span.start as usize..span.end as usize).and_then(|marked| marked.lines().next()).unwrap_or("");
+        let rest = (source.chars().count() + 1).saturating_sub(column).max(1);
+        let width = marked.trim_end().chars().count().clamp(1, rest);
+        let key = (span.file != diagnostic.span.file, span.file);
+        places.entry(key).or_default().entry(line).or_default().push(Mark { column, width, sign, label });
+    };
+    note(diagnostic.span, &diagnostic.label, '^');
+    for (span, label) in &diagnostic.others {
+        note(*span, label, '-');
+    }
+    let widest = places.values().filter_map(|lines| lines.keys().next_back()).max().map_or(1, |line| line.to_string().len());
+    let pad = " ".repeat(widest);
+    for ((elsewhere, file), lines) in &mut places {
+        let Some((path, text)) = files.get(*file as usize) else { continue };
+        let first = if *elsewhere { None } else { Some(line_column(text, diagnostic.span.start as usize)) };
+        let (line, column) = first.unwrap_or_else(|| {
+            let (line, marks) = lines.first_key_value().map_or((1, 1), |(line, marks)| (*line, marks[0].column));
+            (line, marks)
+        });
+        let arrow = if *elsewhere { ":::" } else { "-->" };
+        let _ = writeln!(out, "{pad}{arrow} {path}:{line}:{column}");
+        let _ = writeln!(out, "{pad} |");
+        let mut previous = None;
+        for (line, marks) in lines {
+            if previous.is_some_and(|previous| previous + 1 < *line) {
+                let _ = writeln!(out, "...");
+            }
+            previous = Some(*line);
+            // Of a long line only the surroundings of its marks are shown.
+            let source = text.lines().nth(line - 1).unwrap_or("").replace('\t', " ");
+            let leftmost = marks.iter().map(|mark| mark.column).min().unwrap_or(1);
+            let cut = if source.chars().count() > MOST_SHOWN { leftmost.saturating_sub(MOST_SHOWN / 2) } else { 0 };
+            let shown: String = source.chars().skip(cut).take(MOST_SHOWN).collect();
+            let _ = writeln!(out, "{line:>widest$} | {shown}");
+            marks.sort_by_key(|mark| std::cmp::Reverse(mark.column));
+            for mark in marks {
+                let column = (mark.column - 1 - cut).min(MOST_SHOWN);
+                let signs = mark.sign.to_string().repeat(mark.width.min(MOST_SHOWN - column).max(1));
+                let _ = writeln!(out, "{}", format!("{pad} | {}{signs} {}", " ".repeat(column), mark.label).trim_end());
+            }
+        }
+    }
+    if let Some(help) = &diagnostic.help {
+        let _ = writeln!(out, "{pad} |");
+        let _ = writeln!(out, "{pad} = help: {help}");
+    }
 }
 
 /// The candidate nearest to a misspelt name, if one is near.
 pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let length = name.chars().count();
     candidates
         .map(|candidate| (distance(name, candidate), candidate))
-        .filter(|&(distance, _)| distance <= 1 + name.len() / 4)
+        .filter(|&(distance, _)| distance < length && distance <= length.max(3) / 3)
         .min()
         .map(|(_, candidate)| candidate)
 }
 
+/// Edit distance: insertions, deletions, replacements of characters.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();

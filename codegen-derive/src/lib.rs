@@ -2,6 +2,7 @@
 //!
 //! [`load`] parses and checks a specification; [`generate`] writes what the compiler is built from;
 //! [`sandbox_layout`] gives the constants that compiler and runtime share. Stages: `parse`, `check`, `emit`.
+//! Errors come back as text, rendered like those of rustc, all of a run at once.
 
 pub mod ast;
 pub mod check;
@@ -12,7 +13,7 @@ pub mod parse;
 use ast::Spec;
 use std::path::{Path, PathBuf};
 
-/// All `.rules` files below a directory, sorted, with paths as the user would name them.
+/// All `.rules` files below a directory, sorted.
 pub fn rule_files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut pending = vec![directory.to_path_buf()];
@@ -30,15 +31,19 @@ pub fn rule_files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// The files of a specification, named as the user would: `spec/lower/integer.rules`.
 fn read(directory: &Path) -> Result<Vec<(String, String)>, String> {
-    let root = directory.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let root = PathBuf::from(directory.file_name().unwrap_or_default());
     let files = rule_files(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+    if files.is_empty() {
+        return Err(format!("error: no `.rules` files in {}\n", directory.display()));
+    }
     files
         .into_iter()
         .map(|path| {
             let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-            let shown = path.strip_prefix(directory).unwrap_or(&path).display().to_string();
-            Ok((format!("{root}/{shown}"), text))
+            let shown = root.join(path.strip_prefix(directory).unwrap_or(&path));
+            Ok((shown.display().to_string(), text))
         })
         .collect()
 }
@@ -71,5 +76,7 @@ pub fn sandbox_layout(directory: &Path) -> Result<String, String> {
     let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     let files = vec![("spec/sandbox.rules".to_string(), text)];
     let spec = parse::parse(files).map_err(|(files, errors)| diagnostic::render(&files, &errors))?;
-    Ok(emit::layout(&spec))
+    let mut errors = Vec::new();
+    check::check_sandbox(&spec, &mut errors);
+    if errors.is_empty() { Ok(emit::layout(&spec)) } else { Err(diagnostic::render(&spec.files, &errors)) }
 }

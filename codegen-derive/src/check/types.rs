@@ -1,13 +1,15 @@
 //! Types of expressions.
 //!
 //! Takes an expression and the types of the names in scope; writes the type of every node. A literal takes its width
-//! from what stands beside it or from what is wanted; nothing converts silently.
+//! from what stands beside it or from what is wanted; nothing converts silently. Where something is wrong the type is
+//! `Unknown`, which fits everything, so that one mistake gives one error.
 
+use super::builtin::{self, CONDITIONS, Shape};
 use crate::ast::*;
 use crate::diagnostic::{Diagnostic, nearest};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// What a name stands for.
+/// When the value of a name is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// Known when the rule is applied: constants, immediates.
@@ -29,20 +31,57 @@ pub struct Binding {
 /// Names in scope.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
-    pub names: HashMap<String, Binding>,
+    pub names: BTreeMap<String, Binding>,
 }
 
 impl Scope {
-    pub fn bind(&mut self, name: &Name, ty: Type, stage: Stage) {
-        self.names.insert(name.text.clone(), Binding { ty, stage, span: name.span, used: false });
+    /// Binds a name; an error if it is bound already.
+    pub fn bind(&mut self, name: &Name, ty: Type, stage: Stage, errors: &mut Vec<Diagnostic>) {
+        let binding = Binding { ty, stage, span: name.span, used: false };
+        if let Some(first) = self.names.insert(name.text.clone(), binding) {
+            errors.push(
+                Diagnostic::new(name.span, format!("`{}` is bound twice", name.text)).other(first.span, "first bound here"),
+            );
+        }
     }
+
+    pub fn stage(&self, name: &str) -> Option<Stage> {
+        self.names.get(name).map(|binding| binding.stage)
+    }
+
+    /// Marks a name as used.
+    pub fn touch(&mut self, name: &str) {
+        if let Some(binding) = self.names.get_mut(name) {
+            binding.used = true;
+        }
+    }
+
+    pub fn report_unused(&self, errors: &mut Vec<Diagnostic>) {
+        for (name, binding) in &self.names {
+            if !binding.used {
+                errors.push(unused(name, binding.span));
+            }
+        }
+    }
+}
+
+fn unused(name: &str, span: Span) -> Diagnostic {
+    Diagnostic::new(span, format!("`{name}` is bound but not used")).help("write `_` in its place if that is meant")
+}
+
+/// What a function of the specification takes and gives.
+#[derive(Clone, Debug)]
+pub struct Signature {
+    pub params: Vec<Type>,
+    pub result: Type,
+    pub span: Span,
 }
 
 /// Functions and layout numbers that expressions may name.
 pub struct Globals {
-    pub functions: HashMap<String, (Vec<Type>, Type, Span)>,
-    pub used_functions: std::collections::HashSet<String>,
-    /// `layout.slot.code` and its like, and `const` items.
+    pub functions: HashMap<String, Signature>,
+    pub used_functions: HashSet<String>,
+    /// `layout.slot.code` and its like.
     pub numbers: HashMap<String, i128>,
 }
 
@@ -59,6 +98,7 @@ impl std::fmt::Display for Type {
             Type::RegMem(width) => write!(f, "rm{width}"),
             Type::XmmMem(width) => write!(f, "xm{width}"),
             Type::Unknown => f.write_str("unknown"),
+            Type::Tuple(types) if types.is_empty() => f.write_str("nothing"),
             Type::Tuple(types) => {
                 f.write_str("(")?;
                 for (n, ty) in types.iter().enumerate() {
@@ -70,100 +110,47 @@ impl std::fmt::Display for Type {
     }
 }
 
+/// Types expressions.
 pub struct Typer<'a> {
     pub globals: &'a mut Globals,
     pub scope: &'a mut Scope,
     pub errors: &'a mut Vec<Diagnostic>,
 }
 
-/// Built-in functions by the shape of their types.
-enum Shape {
-    /// (iN, iN) -> iN
-    Binary,
-    /// (iN, iN) -> bool
-    Compare,
-    /// iN -> iN
-    Unary,
-    /// iN -> bool
-    Test,
-    /// iN -> iM, M > N
-    Widen(u16),
-    /// (iN, iM) -> i(N+M)
-    Concat,
-    /// (fN, fN) -> fN
-    FloatBinary,
-    FloatUnary,
-    FloatCompare,
-    FloatTest,
-    /// fN -> iN
-    Bits,
-    /// iN -> fN
-    Float,
-    Fixed(Type, Type),
-    /// iN -> given
-    FromInt(Type),
-    /// fN -> given
-    FromFloat(Type),
-    /// any -> flags
-    Flags,
-    /// (cond, flags) -> bool
-    Holds,
-    /// f32 or f64 -> i128
-    Vector,
-}
-
-fn builtin(name: &str) -> Option<Shape> {
-    Some(match name {
-        "div_s" | "div_u" | "rem_s" | "rem_u" | "shl" | "shr_u" | "shr_s" | "rotl" | "rotr" | "mul_hi_u" | "mul_hi_s" => {
-            Shape::Binary
+/// How to get from one type to another, if there is a usual way.
+fn conversion(want: &Type, found: &Type) -> Option<String> {
+    match (want, found) {
+        (Type::Bits(want), Type::Bits(found)) if want > found && matches!(want, 8 | 16 | 32 | 64 | 128) => {
+            Some(format!("widen it with `zext{want}` or `sext{want}`"))
         }
-        "lt_s" | "lt_u" | "le_s" | "le_u" | "gt_s" | "gt_u" | "ge_s" | "ge_u" => Shape::Compare,
-        "clz" | "ctz" | "popcnt" => Shape::Unary,
-        "is_pow2" => Shape::Test,
-        "concat" => Shape::Concat,
-        "fadd" | "fsub" | "fmul" | "fdiv" | "fmin" | "fmax" | "sse_min" | "sse_max" => Shape::FloatBinary,
-        "fsqrt" | "fceil" | "ffloor" | "ftrunc" | "fnearest" => Shape::FloatUnary,
-        "feq" | "fne" | "flt" | "fle" | "fgt" | "fge" => Shape::FloatCompare,
-        "is_nan" | "trunc_ok_s_i32" | "trunc_ok_u_i32" | "trunc_ok_s_i64" | "trunc_ok_u_i64" => Shape::FloatTest,
-        "bits" => Shape::Bits,
-        "float" => Shape::Float,
-        "promote" => Shape::Fixed(Type::F32, Type::F64),
-        "demote" => Shape::Fixed(Type::F64, Type::F32),
-        "convert_s_f32" | "convert_u_f32" => Shape::FromInt(Type::F32),
-        "convert_s_f64" | "convert_u_f64" => Shape::FromInt(Type::F64),
-        "trunc_s_i32" | "trunc_u_i32" | "cvtt_i32" => Shape::FromFloat(Type::Bits(32)),
-        "trunc_s_i64" | "trunc_u_i64" | "cvtt_i64" => Shape::FromFloat(Type::Bits(64)),
-        "low_f32" => Shape::Fixed(Type::Bits(128), Type::F32),
-        "low_f64" => Shape::Fixed(Type::Bits(128), Type::F64),
-        "vec" => Shape::Vector,
-        "holds" => Shape::Holds,
-        _ if name.starts_with("flags_") => Shape::Flags,
-        _ => {
-            let width = name.strip_prefix("zext").or(name.strip_prefix("sext"))?.parse().ok()?;
-            if !matches!(width, 8 | 16 | 32 | 64 | 128) {
-                return None;
-            }
-            Shape::Widen(width)
+        (Type::Bits(want), Type::Bits(found)) if want < found => Some(format!("take its lower bits: `[{}:0]`", want - 1)),
+        (Type::F32 | Type::F64, Type::Bits(_)) => Some("`float(x)` takes bits as a float".into()),
+        (Type::Bits(32), Type::F32) | (Type::Bits(64), Type::F64) => Some("`bits(x)` takes a float as bits".into()),
+        _ => None,
+    }
+}
+
+/// The types differ.
+pub fn mismatch(span: Span, want: &Type, found: &Type) -> Diagnostic {
+    let error = Diagnostic::new(span, format!("expected {want}, found {found}")).label(format!("this is {found}"));
+    match conversion(want, found) {
+        Some(help) => error.help(help),
+        None => error,
+    }
+}
+
+pub fn fits(want: &Type, found: &Type) -> bool {
+    match (want, found) {
+        (Type::Unknown, _) | (_, Type::Unknown) => true,
+        (Type::Tuple(want), Type::Tuple(found)) => {
+            want.len() == found.len() && want.iter().zip(found).all(|(want, found)| fits(want, found))
         }
-    })
-}
-
-pub fn is_builtin(name: &str) -> bool {
-    builtin(name).is_some()
-}
-
-const BUILTIN_NAMES: &[&str] = &[
-    "div_s", "div_u", "rem_s", "rem_u", "shl", "shr_u", "shr_s", "rotl", "rotr", "lt_s", "lt_u", "le_s", "le_u", "gt_s",
-    "gt_u", "ge_s", "ge_u", "clz", "ctz", "popcnt", "is_pow2", "zext64", "sext64", "zext32", "sext32", "concat", "bits",
-    "float", "fadd", "fsub", "fmul", "fdiv", "promote", "demote",
-];
-
-fn is_float(ty: &Type) -> bool {
-    matches!(ty, Type::F32 | Type::F64)
+        _ => want == found,
+    }
 }
 
 impl Typer<'_> {
-    pub fn error(&mut self, diagnostic: Diagnostic) -> Type {
+    fn error(&mut self, diagnostic: Diagnostic) -> Type {
         self.errors.push(diagnostic);
         Type::Unknown
     }
@@ -171,8 +158,8 @@ impl Typer<'_> {
     /// Types an expression that must have a given type.
     pub fn expect(&mut self, expr: &mut Expr, want: &Type) {
         let found = self.infer(expr, Some(want));
-        if found != *want && found != Type::Unknown && *want != Type::Unknown {
-            self.error(Diagnostic::new(expr.span, format!("expected {want}, found {found}")).label(format!("this is {found}")));
+        if !fits(want, &found) {
+            self.error(mismatch(expr.span, want, &found));
         }
     }
 
@@ -196,7 +183,7 @@ impl Typer<'_> {
                 }
                 UnaryOp::BitNot | UnaryOp::Neg => {
                     let ty = self.infer(operand, want);
-                    self.bits(&ty, span)
+                    self.bits(&ty, operand.span)
                 }
             },
             ExprKind::Binary(op, left, right) => match op {
@@ -220,11 +207,16 @@ impl Typer<'_> {
             }
             ExprKind::Slice(operand, high, low) => {
                 let (high, low) = (*high, *low);
-                let ty = self.infer(operand, None);
-                match ty {
+                match self.infer(operand, None) {
                     Type::Bits(width) if low <= high && high < width => Type::Bits(high - low + 1),
                     Type::Unknown => Type::Unknown,
-                    ty => self.error(Diagnostic::new(span, format!("bits {high} to {low} of a value of type {ty}"))),
+                    Type::Bits(width) if low <= high => {
+                        self.error(Diagnostic::new(span, format!("bit {high} of i{width}")).help("bits are counted from 0"))
+                    }
+                    Type::Bits(_) => self.error(Diagnostic::new(span, format!("bits {high} to {low} are none")).help(
+                        "the higher bit is written first: `x[31:0]`",
+                    )),
+                    ty => self.error(Diagnostic::new(span, format!("a slice of {ty}")).help("`bits(x)` takes a float as bits")),
                 }
             }
             ExprKind::Tuple(parts) => {
@@ -236,43 +228,42 @@ impl Typer<'_> {
             }
             ExprKind::Let(name, value, body) => {
                 let ty = self.infer(value, None);
-                let name = name.clone();
-                let hidden = self.scope.names.remove(&name.text);
-                self.scope.bind(&name, ty, Stage::Compile);
+                self.scope.bind(name, ty, Stage::Compile, self.errors);
                 let ty = self.infer(body, want);
                 if self.scope.names.remove(&name.text).is_some_and(|binding| !binding.used) {
-                    self.error(unused(&name));
-                }
-                if let Some(hidden) = hidden {
-                    self.scope.names.insert(name.text, hidden);
+                    self.error(unused(&name.text, name.span));
                 }
                 ty
             }
-            ExprKind::Call(name, args) => {
-                let name = name.clone();
-                self.call(&name, args, span, want)
-            }
+            ExprKind::Call(name, args) => self.call(name, args, span, want),
         }
     }
 
+    /// The type of a literal, or of a layout number, where a type is wanted.
     fn literal(&mut self, value: i128, span: Span, want: Option<&Type>) -> Type {
         match want {
             Some(Type::Bits(width)) => {
                 let width = *width;
                 let (low, high) = if width >= 127 { (i128::MIN, i128::MAX) } else { (-(1 << (width - 1)), (1 << width) - 1) };
                 if value < low || value > high {
-                    self.error(Diagnostic::new(span, format!("the literal {value} does not fit i{width}")));
+                    let hex = if value < 0 { format!("-{:#x}", value.unsigned_abs()) } else { format!("{value:#x}") };
+                    self.error(Diagnostic::new(span, format!("the literal {value} does not fit i{width}")).label(hex));
                 }
                 Type::Bits(width)
             }
-            Some(other) if *other != Type::Unknown => {
-                let other = other.clone();
-                self.error(Diagnostic::new(span, format!("expected {other}, found an integer literal")))
+            Some(Type::Unknown) => Type::Unknown,
+            Some(other) => {
+                let error = Diagnostic::new(span, format!("expected {other}, found an integer"));
+                let error = match other {
+                    Type::F32 | Type::F64 => error.help("a float constant is written by its bits: `float(0x3f80_0000)`"),
+                    Type::Bool => error.help("write `true` or `false`, or compare: `x != 0`"),
+                    _ => error,
+                };
+                self.error(error)
             }
-            Some(_) => Type::Unknown,
             None => self.error(
                 Diagnostic::new(span, "the width of this literal is not known")
-                    .help("put it beside a value of known width, or slice it"),
+                    .help("put it beside a value of known width"),
             ),
         }
     }
@@ -283,22 +274,23 @@ impl Typer<'_> {
             return binding.ty.clone();
         }
         if let Some(code) = name.strip_prefix("cc.") {
-            if condition_code(code).is_some() {
+            if CONDITIONS.contains(&code) {
                 return Type::Cond;
             }
             return self.error(
                 Diagnostic::new(span, format!("unknown condition code `{code}`"))
-                    .help("condition codes are o no b ae e ne be a s ns p np l ge le g"),
+                    .help(format!("condition codes are {}", CONDITIONS.join(", "))),
             );
         }
         if let Some(&value) = self.globals.numbers.get(name) {
             return self.literal(value, span, want.or(Some(&Type::Bits(32))));
         }
-        let near = nearest(name, self.scope.names.keys().chain(self.globals.numbers.keys()).map(String::as_str));
-        let mut error = Diagnostic::new(span, format!("unknown name `{name}`")).label("not bound here");
-        if let Some(near) = near {
-            error = error.help(format!("did you mean `{near}`?"));
-        }
+        let error = Diagnostic::new(span, format!("unknown name `{name}`")).label("not bound here");
+        let candidates = self.scope.names.keys().chain(self.globals.numbers.keys()).map(String::as_str);
+        let error = match nearest(name, candidates) {
+            Some(near) => error.help(format!("did you mean `{near}`?")),
+            None => error,
+        };
         self.error(error)
     }
 
@@ -311,155 +303,185 @@ impl Typer<'_> {
         }
     }
 
+    fn float(&mut self, ty: &Type, span: Span) -> Type {
+        match ty {
+            Type::F32 | Type::F64 | Type::Unknown => ty.clone(),
+            other => self.error(
+                Diagnostic::new(span, format!("float arithmetic on {other}")).help("`float(x)` takes bits as a float"),
+            ),
+        }
+    }
+
     /// Both of one type; a literal takes the type of the other.
     fn same(&mut self, left: &mut Expr, right: &mut Expr, want: Option<&Type>) -> Type {
-        let ty = if needs_width(left) && !needs_width(right) {
+        if needs_width(left) && !needs_width(right) {
             let ty = self.infer(right, want);
             self.expect(left, &ty);
             return ty;
-        } else {
-            self.infer(left, want)
-        };
-        let other = self.infer(right, Some(&ty));
-        if ty != other && ty != Type::Unknown && other != Type::Unknown {
-            self.error(
-                Diagnostic::new(right.span, format!("expected {ty}, found {other}"))
-                    .label(format!("this is {other}"))
-                    .other(left.span, format!("this is {ty}")),
-            );
         }
-        ty
+        let ty = self.infer(left, want);
+        let other = self.infer(right, Some(&ty));
+        if !fits(&ty, &other) {
+            self.error(mismatch(right.span, &ty, &other).other(left.span, format!("this is {ty}")));
+        }
+        if ty == Type::Unknown { other } else { ty }
     }
 
-    fn arity(&mut self, name: &Name, args: &[Expr], expected: usize) -> bool {
+    fn arity(&mut self, name: &Name, args: &[Expr], expected: usize, declared: Option<Span>) -> bool {
         if args.len() == expected {
             return true;
         }
-        let found = args.len();
-        self.error(Diagnostic::new(name.span, format!("`{}` takes {expected} arguments, found {found}", name.text)));
+        let (found, s) = (args.len(), if expected == 1 { "" } else { "s" });
+        let error = Diagnostic::new(name.span, format!("`{}` takes {expected} argument{s}, found {found}", name.text));
+        self.error(match declared {
+            Some(span) => error.other(span, "declared here"),
+            None => error,
+        });
         false
     }
 
     fn call(&mut self, name: &Name, args: &mut [Expr], span: Span, want: Option<&Type>) -> Type {
-        if let Some((params, result, _)) = self.globals.functions.get(&name.text).cloned() {
+        if let Some(function) = self.globals.functions.get(&name.text).cloned() {
             self.globals.used_functions.insert(name.text.clone());
-            if self.arity(name, args, params.len()) {
-                for (arg, param) in args.iter_mut().zip(&params) {
+            if self.arity(name, args, function.params.len(), Some(function.span)) {
+                for (arg, param) in args.iter_mut().zip(&function.params) {
                     self.expect(arg, param);
                 }
+            } else {
+                self.args(args);
             }
-            return result;
+            return function.result;
         }
-        let Some(shape) = builtin(&name.text) else {
-            let candidates = self.globals.functions.keys().map(String::as_str).chain(BUILTIN_NAMES.iter().copied());
-            let near = nearest(&name.text, candidates).map(|near| format!("did you mean `{near}`?"));
-            let mut error = Diagnostic::new(name.span, format!("unknown function `{}`", name.text));
-            error.help = near;
+        let Some(shape) = builtin::shape(&name.text) else {
+            let candidates = self.globals.functions.keys().map(String::as_str).chain(builtin::names());
+            let error = Diagnostic::unknown("function", name, candidates);
+            self.args(args);
             return self.error(error);
         };
-        let count = match shape {
-            Shape::Binary | Shape::Compare | Shape::Concat | Shape::FloatBinary | Shape::FloatCompare | Shape::Holds => 2,
-            Shape::Flags => args.len(),
-            _ => 1,
-        };
-        if !self.arity(name, args, count) {
+        if !self.arity(name, args, shape.arguments(), None) {
+            self.args(args);
             return Type::Unknown;
         }
+        match args {
+            [one] => self.unary(name, shape, one, span, want),
+            [left, right] => self.binary(shape, left, right, span, want),
+            _ => Type::Unknown,
+        }
+    }
+
+    /// Types arguments of a call that is wrong itself, so that the names in them count as used.
+    fn args(&mut self, args: &mut [Expr]) {
+        for arg in args {
+            self.infer(arg, Some(&Type::Unknown));
+        }
+    }
+
+    fn unary(&mut self, name: &Name, shape: &Shape, arg: &mut Expr, span: Span, want: Option<&Type>) -> Type {
+        let wrong = |found: &Type, wanted: &str| {
+            Diagnostic::new(span, format!("`{}` takes {wanted}, found {found}", name.text))
+        };
         match shape {
-            Shape::Binary | Shape::Compare => {
-                let [left, right] = args else { return Type::Unknown };
-                let want = if matches!(shape, Shape::Binary) { want } else { None };
-                let ty = self.same(left, right, want);
-                let ty = self.bits(&ty, span);
-                if matches!(shape, Shape::Binary) { ty } else { Type::Bool }
-            }
             Shape::Unary => {
-                let ty = self.infer(&mut args[0], want);
-                self.bits(&ty, span)
+                let ty = self.infer(arg, want);
+                self.bits(&ty, arg.span)
             }
             Shape::Test => {
-                let ty = self.infer(&mut args[0], None);
-                self.bits(&ty, span);
+                let ty = self.infer(arg, None);
+                self.bits(&ty, arg.span);
                 Type::Bool
             }
-            Shape::Widen(width) => match self.infer(&mut args[0], None) {
-                Type::Bits(from) if from < width => Type::Bits(width),
-                Type::Unknown => Type::Bits(width),
-                other => self.error(Diagnostic::new(span, format!("`{}` of a value of type {other}", name.text))),
+            Shape::Widen(width) => match self.infer(arg, None) {
+                Type::Bits(from) if from < *width => Type::Bits(*width),
+                Type::Unknown => Type::Bits(*width),
+                other => self.error(wrong(&other, &format!("an integer narrower than i{width}"))),
             },
-            Shape::Concat => match (self.infer(&mut args[0], None), self.infer(&mut args[1], None)) {
-                (Type::Bits(high), Type::Bits(low)) => Type::Bits(high + low),
-                _ => self.error(Diagnostic::new(span, "`concat` takes two bit-vectors")),
-            },
-            Shape::FloatBinary | Shape::FloatCompare => {
-                let [left, right] = args else { return Type::Unknown };
-                let ty = self.same(left, right, None);
-                let ty = self.float(&ty, span);
-                if matches!(shape, Shape::FloatBinary) { ty } else { Type::Bool }
-            }
             Shape::FloatUnary => {
-                let ty = self.infer(&mut args[0], None);
-                self.float(&ty, span)
+                let ty = self.infer(arg, None);
+                self.float(&ty, arg.span)
             }
             Shape::FloatTest => {
-                let ty = self.infer(&mut args[0], None);
-                self.float(&ty, span);
+                let ty = self.infer(arg, None);
+                self.float(&ty, arg.span);
                 Type::Bool
             }
-            Shape::Bits => match self.infer(&mut args[0], None) {
+            Shape::Bits => match self.infer(arg, None) {
                 Type::F32 => Type::Bits(32),
                 Type::F64 => Type::Bits(64),
                 Type::Unknown => Type::Unknown,
-                other => self.error(Diagnostic::new(span, format!("`bits` of a value of type {other}"))),
+                other => self.error(wrong(&other, "a float")),
             },
-            Shape::Float => match self.infer(&mut args[0], bits_of(want).as_ref()) {
+            Shape::Float => match self.infer(arg, bits_of(want).as_ref()) {
                 Type::Bits(32) => Type::F32,
                 Type::Bits(64) => Type::F64,
                 Type::Unknown => Type::Unknown,
-                other => self.error(Diagnostic::new(span, format!("`float` of a value of type {other}"))),
+                other => self.error(wrong(&other, "i32 or i64")),
             },
             Shape::Fixed(from, to) => {
-                self.expect(&mut args[0], &from);
-                to
+                self.expect(arg, from);
+                to.clone()
             }
             Shape::FromInt(to) => {
-                let ty = self.infer(&mut args[0], None);
-                self.bits(&ty, span);
-                to
+                let ty = self.infer(arg, None);
+                self.bits(&ty, arg.span);
+                to.clone()
             }
             Shape::FromFloat(to) => {
-                let ty = self.infer(&mut args[0], None);
-                self.float(&ty, span);
-                to
+                let ty = self.infer(arg, None);
+                self.float(&ty, arg.span);
+                to.clone()
             }
-            Shape::Vector => {
-                let ty = self.infer(&mut args[0], None);
-                self.float(&ty, span);
+            _ => {
+                let ty = self.infer(arg, None);
+                self.float(&ty, arg.span);
                 Type::Bits(128)
-            }
-            Shape::Flags => {
-                let known = match args.iter_mut().find(|arg| !needs_width(arg)) {
-                    Some(arg) => self.infer(arg, None),
-                    None => Type::Bits(32),
-                };
-                for arg in args.iter_mut() {
-                    self.infer(arg, Some(&known));
-                }
-                Type::Flags
-            }
-            Shape::Holds => {
-                self.expect(&mut args[0], &Type::Cond);
-                self.expect(&mut args[1], &Type::Flags);
-                Type::Bool
             }
         }
     }
 
-    fn float(&mut self, ty: &Type, span: Span) -> Type {
-        if is_float(ty) || *ty == Type::Unknown {
-            return ty.clone();
+    fn binary(&mut self, shape: &Shape, left: &mut Expr, right: &mut Expr, span: Span, want: Option<&Type>) -> Type {
+        match shape {
+            Shape::Binary => {
+                let ty = self.same(left, right, want);
+                self.bits(&ty, span)
+            }
+            Shape::Compare => {
+                let ty = self.same(left, right, None);
+                self.bits(&ty, span);
+                Type::Bool
+            }
+            Shape::Concat => match (self.infer(left, None), self.infer(right, None)) {
+                (Type::Bits(high), Type::Bits(low)) if high + low <= 128 => Type::Bits(high + low),
+                (Type::Unknown, _) | (_, Type::Unknown) => Type::Unknown,
+                (high, low) => self.error(
+                    Diagnostic::new(span, format!("`concat` of {high} and {low}"))
+                        .help("it takes two integers of at most 128 bits together"),
+                ),
+            },
+            Shape::FloatBinary => {
+                let ty = self.same(left, right, None);
+                self.float(&ty, span)
+            }
+            Shape::FloatCompare => {
+                let ty = self.same(left, right, None);
+                self.float(&ty, span);
+                Type::Bool
+            }
+            Shape::FloatFlags => {
+                let ty = self.same(left, right, None);
+                self.float(&ty, span);
+                Type::Flags
+            }
+            Shape::Flags => {
+                let ty = self.same(left, right, Some(&Type::Bits(32)));
+                self.bits(&ty, span);
+                Type::Flags
+            }
+            _ => {
+                self.expect(left, &Type::Cond);
+                self.expect(right, &Type::Flags);
+                Type::Bool
+            }
         }
-        self.error(Diagnostic::new(span, format!("float arithmetic on {ty}")).help("`float(x)` takes bits as a float"))
     }
 }
 
@@ -468,26 +490,39 @@ fn bits_of(want: Option<&Type>) -> Option<Type> {
     match want? {
         Type::F32 => Some(Type::Bits(32)),
         Type::F64 => Some(Type::Bits(64)),
+        Type::Unknown => Some(Type::Unknown),
         _ => None,
     }
 }
 
-pub fn unused(name: &Name) -> Diagnostic {
-    Diagnostic::new(name.span, format!("`{}` is bound but not used", name.text)).help("write `_` if that is meant")
-}
-
+/// Whether an expression has no width of its own.
 fn needs_width(expr: &Expr) -> bool {
     match &expr.kind {
         ExprKind::Int(_) => true,
         ExprKind::Var(name) => name.starts_with("layout."),
         ExprKind::Unary(_, operand) => needs_width(operand),
-        ExprKind::Binary(_, left, right) => needs_width(left) && needs_width(right),
+        ExprKind::Binary(op, left, right) => {
+            !matches!(op, BinaryOp::Eq | BinaryOp::Ne | BinaryOp::And | BinaryOp::Or) && needs_width(left) && needs_width(right)
+        }
         ExprKind::If(_, yes, no) => needs_width(yes) && needs_width(no),
         _ => false,
     }
 }
 
-/// Number of a condition code (its hardware encoding).
-pub fn condition_code(name: &str) -> Option<usize> {
-    ["o", "no", "b", "ae", "e", "ne", "be", "a", "s", "ns", "p", "np", "l", "ge", "le", "g"].iter().position(|cc| *cc == name)
+/// Errors for parts of a typed expression that the compiler cannot compute: machine state, and more than 64 bits.
+pub fn computable(expr: &Expr, errors: &mut Vec<Diagnostic>) {
+    super::walk(expr, &mut |part| {
+        if let ExprKind::Call(name, _) = &part.kind
+            && builtin::is_machine(&name.text)
+        {
+            errors.push(
+                Diagnostic::new(name.span, format!("`{}` describes machine instructions only", name.text))
+                    .help("it may stand in the effect of an `inst`"),
+            );
+        } else if let Type::Bits(width) = part.ty
+            && width > 64
+        {
+            errors.push(Diagnostic::new(part.span, format!("i{width} is too wide to compute with")).help("at most 64 bits"));
+        }
+    });
 }

@@ -1,0 +1,1 @@
+/* Empty: nothing here jumps (see no_longjmp.h). */
