@@ -1,0 +1,3 @@
+        ldi     r3, 5
+        frobnicate r1, r2
+        rjmp    nowhere + (

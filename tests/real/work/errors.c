@@ -1,0 +1,5 @@
+int main(void) {
+    int x = "text";
+    undeclared = 3
+    return x;
+}
