@@ -168,7 +168,7 @@ class Bench:
             print(f"{subject} is slower than {others[0]} in {len(losers)} of {len(first)}: {', '.join(losers) or 'none'}\n")
 
         def number(value, digits=3):
-            return "-" if value is None else f"{value:.{digits}f}"
+            return "-" if value is None or value != value else f"{value:.{digits}f}"
 
         def table(title, kinds, columns, against):
             print(title)
@@ -179,8 +179,9 @@ class Bench:
                 cells = "".join(f"{number(self.median(p, e, kinds)):>12}" for e in columns)
                 print(f"{p:<12}" + cells + "".join(f"{number(means[o].get(p), 2):>12}" for o in against))
             blank = "".join(f"{'':>12}" for _ in columns)
-            print(f"{'geo. mean':<12}{blank}" + "".join(f"{measure.geomean(means[o].values()):>12.3f}" for o in against))
-            sums = {e: sum(self.median(p, e, kinds) or 0 for p in work) for e in columns}
+            print(f"{'geo. mean':<12}{blank}" + "".join(f"{number(measure.geomean(means[o].values())):>12}" for o in against))
+            whole = [p for p in work if all(self.median(p, e, kinds) for e in columns)]  # of what every engine ran
+            sums = {e: sum(self.median(p, e, kinds) for p in whole) for e in columns}
             totals = "".join(f"{sums[e]:>12.3f}" for e in columns)
             print(f"{'sum':<12}{totals}" + "".join(f"{number(sums[subject] / sums[o] if sums[o] else None, 2):>12}" for o in against) + "\n")
 
