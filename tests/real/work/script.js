@@ -25,7 +25,7 @@ try { new Shape().area(); } catch (e) { say("caught", e.name, e.message, e insta
 try { null.x; } catch (e) { say("caught", e.name); }
 say("bigint", (2n ** 521n - 1n).toString().slice(0, 30), (123456789012345678901234567890n * 987654321n) % 1000000007n);
 
-const text = std.loadFile("/work/words.txt");
+const text = std.loadFile("/data/words.txt");
 const counts = {};
 for (const [w] of text.toLowerCase().matchAll(/[\p{L}]+/gu)) counts[w] = (counts[w] ?? 0) + 1;
 const top = Object.entries(counts).sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1)).slice(0, 5);
@@ -46,13 +46,13 @@ say("typed", new Float32Array([1.1, -2.7]).join(), new Int16Array([40000, -40000
 say("date", new Date(Date.UTC(2024, 1, 29, 12, 34, 56)).toISOString(), Date.now() > 1.6e12);
 say("sort", Array.from({ length: 1000 }, (_, i) => (i * 7919) % 1009).sort((a, b) => a - b).filter((_, i) => i % 111 === 0).join());
 
-os.mkdir("/work/made");
-const f = std.open("/work/made/log.txt", "w");
+os.mkdir("/data/made");
+const f = std.open("/data/made/log.txt", "w");
 f.puts(out.join("\n") + "\n");
 f.printf("%d lines\n", out.length);
 f.close();
-os.rename("/work/made/log.txt", "/work/made/kept.txt");
-const [names, error] = os.readdir("/work/made");
-say("files", names.filter((n) => n[0] !== ".").sort().join(), error, os.stat("/work/made/kept.txt")[0].size > 500);
-say("missing", std.loadFile("/work/none.txt"), std.loadFile("/etc/passwd"));
+os.rename("/data/made/log.txt", "/data/made/kept.txt");
+const [names, error] = os.readdir("/data/made");
+say("files", names.filter((n) => n[0] !== ".").sort().join(), error, os.stat("/data/made/kept.txt")[0].size > 500);
+say("missing", std.loadFile("/data/none.txt"), std.loadFile("/etc/passwd"));
 Promise.resolve(41).then((v) => say("promise", v + 1)).finally(() => std.exit(7));

@@ -9,7 +9,7 @@ value = {"name": "vwasm", "list": [1, 2.5, None, True, "é\n"], "nested": {str(i
 text = json.dumps(value, sort_keys=True, ensure_ascii=False)
 assert json.loads(text) == value
 print("json", len(text), text[:60])
-words = re.findall(r"\b(?P<w>[a-z]+)(?=\W)", open("/work/words.txt", encoding="utf-8").read().lower())
+words = re.findall(r"\b(?P<w>[a-z]+)(?=\W)", open("/data/words.txt", encoding="utf-8").read().lower())
 print("re", collections.Counter(words).most_common(4), re.sub(r"(\w)(\w+)", r"\2\1", "swap first letters"))
 data = bytes(range(256)) * 200
 for name in ("md5", "sha1", "sha256", "sha512", "blake2b", "sha3_256"):
@@ -67,7 +67,7 @@ def deep(n):
     return deep(n + 1)
 
 
-for action in (lambda: 1 // 0, lambda: [][1], lambda: {}["k"], lambda: int("x"), lambda: deep(0), lambda: "a" + 1, lambda: open("/etc/passwd"), lambda: open("/work/none")):
+for action in (lambda: 1 // 0, lambda: [][1], lambda: {}["k"], lambda: int("x"), lambda: deep(0), lambda: "a" + 1, lambda: open("/etc/passwd"), lambda: open("/data/none")):
     try:
         action()
     except Exception as e:
@@ -107,33 +107,33 @@ product = [[sum(a * b for a, b in zip(row, column)) for column in zip(*matrix)] 
 print("work", sum(sieve) - 2, sum(map(sum, product)), len(str(math.factorial(1500))), hash((1, 2.5, "x")) != 0)
 
 # files
-os.makedirs("/work/out/deep/er", exist_ok=True)
-with open("/work/out/table.csv", "w", newline="") as f:
+os.makedirs("/data/out/deep/er", exist_ok=True)
+with open("/data/out/table.csv", "w", newline="") as f:
     csv.writer(f).writerows((i, i * i, f"row {i}") for i in range(200))
-with open("/work/out/table.csv") as f:
+with open("/data/out/table.csv") as f:
     print("csv", sum(int(row[1]) for row in csv.reader(f)))
-with open("/work/out/data.bin", "wb") as f:
+with open("/data/out/data.bin", "wb") as f:
     f.write(struct.pack("<1000d", *(math.sqrt(i) for i in range(1000))))
     f.seek(80)
     f.write(b"overwritten")
-with open("/work/out/data.bin", "r+b") as f:
+with open("/data/out/data.bin", "r+b") as f:
     f.seek(-8, os.SEEK_END)
     last = struct.unpack("<d", f.read())[0]
     f.truncate(4096)
-print("binary", os.path.getsize("/work/out/data.bin"), last)
-with open("/work/out/log.txt", "a") as f:
+print("binary", os.path.getsize("/data/out/data.bin"), last)
+with open("/data/out/log.txt", "a") as f:
     print("first", file=f)
-with open("/work/out/log.txt", "a") as f:
+with open("/data/out/log.txt", "a") as f:
     print("second", file=f)
-os.rename("/work/out/log.txt", "/work/out/deep/er/moved.txt")
-with open("/work/out/gone.txt", "w") as f:
+os.rename("/data/out/log.txt", "/data/out/deep/er/moved.txt")
+with open("/data/out/gone.txt", "w") as f:
     f.write("x")
-os.remove("/work/out/gone.txt")
-os.mkdir("/work/out/empty")
-os.rmdir("/work/out/empty")
-for root, directories, files in sorted(os.walk("/work/out")):
+os.remove("/data/out/gone.txt")
+os.mkdir("/data/out/empty")
+os.rmdir("/data/out/empty")
+for root, directories, files in sorted(os.walk("/data/out")):
     print("walk", root, sorted(directories), sorted(files))
-for path in ("/work/out/none", "/work/../etc", "/work/out/deep"):
+for path in ("/data/out/none", "/data/../etc", "/data/out/deep"):
     try:
         print("remove", os.remove(path))
     except OSError as e:
