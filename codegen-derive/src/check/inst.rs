@@ -229,13 +229,14 @@ fn effect(inst: &mut Inst, globals: &mut Globals, scope: &mut Scope, errors: &mu
     }
     for operand in &inst.operands {
         if operand.mode != Mode::Use && !assigned.contains_key(&operand.name.text) {
+            scope.touch(&operand.name.text);
             errors.push(
                 Diagnostic::new(operand.span, format!("the effect never writes `{}`", operand.name.text))
                     .help(format!("add `{} = …`", operand.name.text)),
             );
         }
         if matches!(operand.mode, Mode::Out | Mode::EarlyOut) {
-            reads_of(inst, &operand.name.text, errors, operand);
+            reads_of(inst, operand, errors);
         }
     }
     unused_inputs(inst, scope, errors);
@@ -284,17 +285,23 @@ pub fn reads(inst: &Inst, name: &str) -> bool {
     found
 }
 
-fn reads_of(inst: &Inst, name: &str, errors: &mut Vec<Diagnostic>, operand: &Operand) {
+/// An output has no value that the effect could read.
+fn reads_of(inst: &Inst, operand: &Operand, errors: &mut Vec<Diagnostic>) {
+    let name = &operand.name.text;
+    let mut place = None;
     for expr in expressions(inst) {
         walk(expr, &mut |part| {
             if matches!(&part.kind, ExprKind::Var(read) if read == name) {
-                errors.push(
-                    Diagnostic::new(part.span, format!("`{name}` has no value before this instruction"))
-                        .other(operand.span, "it is only written")
-                        .help("declare it `inout` if the instruction reads it"),
-                );
+                place = place.or(Some(part.span));
             }
         });
+    }
+    if let Some(span) = place {
+        errors.push(
+            Diagnostic::new(span, format!("`{name}` has no value before this instruction"))
+                .other(operand.span, "it is only written")
+                .help("declare it `inout` if the instruction reads it"),
+        );
     }
 }
 

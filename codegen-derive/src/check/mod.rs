@@ -36,11 +36,10 @@ pub const REGISTERS: [&str; 16] = [
 
 /// Hardware number of a general or vector register.
 pub fn register_number(name: &str) -> Option<u8> {
-    let number = match name.strip_prefix("xmm") {
+    match name.strip_prefix("xmm") {
         Some(digits) => (0..16).find(|number: &u8| number.to_string() == digits),
         None => (0..).zip(REGISTERS).find(|(_, register)| *register == name).map(|(number, _)| number),
-    };
-    number
+    }
 }
 
 /// Checks and types a specification.
@@ -55,13 +54,19 @@ pub fn check(spec: &mut Spec) -> Vec<Diagnostic> {
     };
     let functions: HashMap<String, Signature> =
         spec.functions.iter().map(|function| (function.name.text.clone(), signature(function))).collect();
-    let mut globals = Globals { functions, used_functions: HashSet::new(), numbers: numbers(spec) };
+    let forms = spec.blocks.iter().filter(|block| block.kind == BlockKind::Form);
+    let forms = forms.map(|block| (block.name.text.clone(), block.name.span)).collect();
+    let mut globals = Globals { functions, used_functions: HashSet::new(), forms, numbers: numbers(spec) };
     item::functions(spec, &mut globals, &mut errors);
     item::operators(spec, &mut globals, &mut errors);
     inst::check(spec, &mut globals, &mut errors);
     let used = rule::check(spec, &mut globals, &mut errors);
     item::reach(spec, &mut globals);
-    names::unused(spec, &globals, &used, &mut errors);
+    names::missing(spec, &mut errors);
+    // After another error an item may only seem unused.
+    if errors.is_empty() {
+        names::unused(spec, &globals, &used, &mut errors);
+    }
     errors
 }
 

@@ -38,7 +38,14 @@ pub fn duplicates(spec: &Spec, errors: &mut Vec<Diagnostic>) {
         .chain(blocks);
     let mut seen: HashMap<(&str, String), &Name> = HashMap::new();
     for (kind, name) in names {
-        let Some(first) = seen.insert((kind, folded(&name.text)), name) else { continue };
+        let short = folded(&name.text);
+        if short.is_empty() || short == "self" || short.starts_with(|c: char| c.is_ascii_digit()) {
+            errors.push(
+                Diagnostic::new(name.span, format!("`{}` cannot be the name of this {kind}", name.text))
+                    .help("without dots and underscores a name must begin with a letter, and not be `self`"),
+            );
+        }
+        let Some(first) = seen.insert((kind, short), name) else { continue };
         errors.push(match (first.text == name.text, kind) {
             (true, "lower block" | "simplify block") => {
                 Diagnostic::new(name.span, format!("a second {kind} for `{}`", name.text))
@@ -76,7 +83,20 @@ fn calls(spec: &Spec, errors: &mut Vec<Diagnostic>) {
     }
 }
 
+/// Names that the generated Rust could not use.
 fn reserved(spec: &Spec, errors: &mut Vec<Diagnostic>) {
+    for inst in &spec.insts {
+        for tied in inst.operands.iter().filter(|operand| operand.mode == Mode::InOut) {
+            let input = format!("{}_in", tied.name.text);
+            if let Some(other) = inst.operands.iter().find(|operand| operand.name.text == input) {
+                errors.push(
+                    Diagnostic::new(other.name.span, format!("`{input}` is what the input of `{}` is called", tied.name.text))
+                        .other(tied.span, "this operand")
+                        .help("choose another name"),
+                );
+            }
+        }
+    }
     let fields = spec.layouts.iter().flat_map(|layout| &layout.fields);
     let counts = fields.clone().filter_map(|field| field.count.as_ref());
     let operands = spec.insts.iter().flat_map(|inst| &inst.operands).map(|operand| &operand.name);
@@ -90,13 +110,8 @@ fn reserved(spec: &Spec, errors: &mut Vec<Diagnostic>) {
     }
 }
 
-pub fn unused(spec: &Spec, globals: &Globals, used: &Used, errors: &mut Vec<Diagnostic>) {
-    for function in &spec.functions {
-        let name = &function.name;
-        if !globals.used_functions.contains(&name.text) {
-            errors.push(Diagnostic::new(name.span, format!("function `{}` is never used", name.text)).help("delete it"));
-        }
-    }
+/// Instructions that the frame code needs and operators that nothing lowers.
+pub fn missing(spec: &Spec, errors: &mut Vec<Diagnostic>) {
     let mut listed: HashMap<&str, Span> = HashMap::new();
     for name in &spec.frame {
         if !spec.insts.iter().any(|inst| inst.name.text == name.text) {
@@ -107,9 +122,28 @@ pub fn unused(spec: &Spec, globals: &Globals, used: &Used, errors: &mut Vec<Diag
             errors.push(Diagnostic::new(name.span, format!("`{}` is listed twice", name.text)).other(first, "first listed here"));
         }
     }
+    for op in spec.ops.iter().filter(|op| op.kind == OpKind::Ordinary) {
+        let lowered = |block: &RuleBlock| block.kind == BlockKind::Lower && block.name.text == op.name.text;
+        if !spec.blocks.iter().any(lowered) {
+            errors.push(
+                Diagnostic::new(op.name.span, format!("operator `{}` has no lowering rules", op.name.text))
+                    .help(format!("add `lower {} {{ rule … }}`", op.name.text)),
+            );
+        }
+    }
+}
+
+/// Items that nothing uses.
+pub fn unused(spec: &Spec, globals: &Globals, used: &Used, errors: &mut Vec<Diagnostic>) {
+    for function in &spec.functions {
+        let name = &function.name;
+        if !globals.used_functions.contains(&name.text) {
+            errors.push(Diagnostic::new(name.span, format!("function `{}` is never used", name.text)).help("delete it"));
+        }
+    }
     for inst in &spec.insts {
         let name = &inst.name;
-        if !used.insts.contains(&name.text) && !listed.contains_key(name.text.as_str()) {
+        if !used.insts.contains(&name.text) && !spec.frame.iter().any(|frame| frame.text == name.text) {
             errors.push(
                 Diagnostic::new(name.span, format!("instruction `{}` is never used", name.text))
                     .help("delete it, or list it in `frame { … }` if the compiler's frame code uses it"),
@@ -120,15 +154,6 @@ pub fn unused(spec: &Spec, globals: &Globals, used: &Used, errors: &mut Vec<Diag
         let name = &block.name;
         if !used.forms.contains(&name.text) {
             errors.push(Diagnostic::new(name.span, format!("form `{}` is never used", name.text)).help("delete it"));
-        }
-    }
-    for op in spec.ops.iter().filter(|op| op.kind == OpKind::Ordinary) {
-        let lowered = |block: &RuleBlock| block.kind == BlockKind::Lower && block.name.text == op.name.text;
-        if !spec.blocks.iter().any(lowered) {
-            errors.push(
-                Diagnostic::new(op.name.span, format!("operator `{}` has no lowering rules", op.name.text))
-                    .help(format!("add `lower {} {{ rule … }}`", op.name.text)),
-            );
         }
     }
 }

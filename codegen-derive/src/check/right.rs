@@ -1,5 +1,6 @@
 //! Right sides of lowering rules and forms: instructions, their operands, addresses, sequences.
 
+use super::builtin::is_builtin;
 use super::inst::{kind_name, operand_type};
 use super::rule::{Checker, tuple};
 use super::types::{Scope, Stage, mismatch};
@@ -33,11 +34,16 @@ impl Checker<'_> {
             },
             right => right.span(),
         };
-        if !super::types::fits(wanted, &found) {
+        if found == Type::Tuple(Vec::new()) && *wanted != found && *wanted != Type::Unknown {
+            let error = Diagnostic::new(rule.name.span, format!("this rule gives no result, `{}` gives {wanted}", block.text));
+            self.error(match &rule.right {
+                Right::Seq { .. } => error.help("end the sequence with `yield …`"),
+                _ => error.help("this instruction writes no register"),
+            });
+        } else if !super::types::fits(wanted, &found) {
             let error = mismatch(span, wanted, &found).other(block.span, format!("`{}` gives {wanted}", block.text));
             self.error(match (wanted, &rule.right) {
                 (Type::Tuple(_), Right::Seq { .. }) => error.help("end the sequence without `yield`"),
-                (_, Right::Seq { .. }) if found == Type::Tuple(Vec::new()) => error.help("end the sequence with `yield …`"),
                 _ => error,
             });
         } else if let Right::Seq { steps, .. } = &rule.right
@@ -105,7 +111,17 @@ impl Checker<'_> {
     /// If the expression calls a form: checks the arguments, gives the form's result.
     pub fn form_call(&mut self, expr: &mut Expr, scope: &mut Scope) -> Option<Type> {
         let ExprKind::Call(name, args) = &mut expr.kind else { return None };
-        let form = self.forms.get(&name.text)?.clone();
+        let Some(form) = self.forms.get(&name.text).cloned() else {
+            if is_builtin(&name.text) || self.globals.functions.contains_key(&name.text) {
+                return None;
+            }
+            let error = Diagnostic::unknown("form", name, self.forms.keys().map(String::as_str));
+            args.iter_mut().for_each(|arg| {
+                self.typer(scope).infer(arg, Some(&Type::Unknown));
+            });
+            self.error(error);
+            return Some(Type::Unknown);
+        };
         self.used.forms.insert(name.text.clone());
         expr.ty = form.result.clone();
         let values = form.params.len();
@@ -142,6 +158,10 @@ impl Checker<'_> {
         let error = if self.forms.contains_key(&name.text) {
             Diagnostic::new(name.span, format!("`{}` is a form, not an instruction", name.text))
                 .help(format!("a form is an operand: `add32 x, {}(y)`; a sequence gives it on by `yield`", name.text))
+        } else if let Some(op) = self.ops.get(name.text.as_str()) {
+            Diagnostic::new(name.span, format!("`{}` is an operator, not an instruction", name.text))
+                .other(op.name.span, "declared here")
+                .help("operators are built by `simplify` rules only")
         } else {
             Diagnostic::unknown("instruction", name, self.insts.keys().copied())
         };
@@ -226,7 +246,7 @@ impl Checker<'_> {
         match (operand.kind, arg) {
             (OperandKind::Mem(_) | OperandKind::Addr, Arg::Addr(literal)) => self.addr(literal, scope),
             (OperandKind::Mem(_) | OperandKind::Addr, Arg::Expr(expr)) => match self.form_call(expr, scope) {
-                Some(Type::Addr) => {}
+                Some(Type::Addr | Type::Unknown) => {}
                 Some(other) => self.error(wrong(format!("a form that gives {other}"))),
                 None => {
                     self.typer(scope).infer(expr, Some(&Type::Unknown));
@@ -244,8 +264,10 @@ impl Checker<'_> {
                 self.address(address, scope);
             }
             (OperandKind::SImm(_) | OperandKind::UImm(_), Arg::Expr(expr)) => {
-                if let Some(found) = self.form_call(expr, scope) {
-                    return self.error(wrong(format!("a form that gives {found}")));
+                match self.form_call(expr, scope) {
+                    Some(Type::Unknown) => return,
+                    Some(found) => return self.error(wrong(format!("a form that gives {found}"))),
+                    None => {}
                 }
                 self.typer(scope).expect(expr, &want);
                 self.compile_time(expr, scope);
@@ -257,7 +279,7 @@ impl Checker<'_> {
                         OperandKind::XmmMem(width) => found == Type::XmmMem(width),
                         _ => found == want,
                     };
-                    if !fits {
+                    if !fits && found != Type::Unknown {
                         self.error(wrong(format!("a form that gives {found}")));
                     }
                     return;
@@ -300,7 +322,7 @@ impl Checker<'_> {
             return self.error(Diagnostic::new(arg.span(), "expected a condition").help("write `cc.e`, or `cond(c)`"));
         };
         if let Some(found) = self.form_call(expr, scope) {
-            if found != Type::Cond {
+            if found != Type::Cond && found != Type::Unknown {
                 self.error(mismatch(expr.span, &Type::Cond, &found));
             }
             return;
@@ -315,7 +337,7 @@ impl Checker<'_> {
         match arg {
             Arg::Addr(literal) => self.addr(literal, scope),
             Arg::Expr(expr) => match self.form_call(expr, scope) {
-                Some(Type::Addr) => {}
+                Some(Type::Addr | Type::Unknown) => {}
                 Some(found) => self.error(mismatch(expr.span, &Type::Addr, &found)),
                 None => {
                     self.typer(scope).infer(expr, Some(&Type::Unknown));
@@ -405,14 +427,13 @@ impl Checker<'_> {
                 let count = steps.len();
                 let mut result = Type::Tuple(Vec::new());
                 for (number, step) in steps.iter_mut().enumerate() {
-                    if let Some(ty) = self.step(step, scope, wanted) {
-                        if number + 1 != count
-                            && let Step::Yield(_, span) = step
-                        {
-                            let span = *span;
-                            self.error(Diagnostic::new(span, "`yield` must be the last step").label("steps follow it"));
-                        }
-                        result = ty;
+                    let Some(ty) = self.step(step, scope, wanted) else { continue };
+                    result = ty;
+                    if number + 1 != count
+                        && let Step::Yield(_, span) = step
+                    {
+                        self.errors.push(Diagnostic::new(*span, "`yield` must be the last step").label("steps follow it"));
+                        result = Type::Unknown;
                     }
                 }
                 result
@@ -511,6 +532,9 @@ impl Checker<'_> {
             }
             Arg::Expr(expr) => {
                 if let Some(found) = self.form_call(expr, scope) {
+                    if found == Type::Unknown {
+                        return found;
+                    }
                     let span = expr.span;
                     self.error(Diagnostic::new(span, format!("a form that gives {found} cannot be yielded")).help(
                         "give it to an instruction as an operand",

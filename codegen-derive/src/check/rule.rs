@@ -117,7 +117,11 @@ impl<'a> Checker<'a> {
     pub fn op(&mut self, name: &Name) -> Option<&'a Op> {
         let found = self.ops.get(name.text.as_str()).copied();
         if found.is_none() {
-            let error = Diagnostic::unknown("operator", name, self.ops.keys().copied());
+            let error = match self.insts.get(name.text.as_str()) {
+                Some(inst) => Diagnostic::new(name.span, format!("`{}` is an instruction, not an operator", name.text))
+                    .other(inst.name.span, "declared here"),
+                None => Diagnostic::unknown("operator", name, self.ops.keys().copied()),
+            };
             self.error(error);
         }
         found

@@ -81,6 +81,8 @@ pub struct Signature {
 pub struct Globals {
     pub functions: HashMap<String, Signature>,
     pub used_functions: HashSet<String>,
+    /// Forms, which look like functions but are operands only.
+    pub forms: HashMap<String, Span>,
     /// `layout.slot.code` and its like.
     pub numbers: HashMap<String, i128>,
 }
@@ -353,8 +355,15 @@ impl Typer<'_> {
             return function.result;
         }
         let Some(shape) = builtin::shape(&name.text) else {
-            let candidates = self.globals.functions.keys().map(String::as_str).chain(builtin::names());
-            let error = Diagnostic::unknown("function", name, candidates);
+            let error = match self.globals.forms.get(&name.text) {
+                Some(span) => Diagnostic::new(name.span, format!("`{}` is a form, which cannot stand here", name.text))
+                    .other(*span, "declared here")
+                    .help("a form is an operand of an instruction: `add32 x, rm32(y)`"),
+                None => {
+                    let candidates = self.globals.functions.keys().map(String::as_str).chain(builtin::names());
+                    Diagnostic::unknown("function", name, candidates)
+                }
+            };
             self.args(args);
             return self.error(error);
         };

@@ -10,6 +10,12 @@ const ITEMS: &[&str] = &[
     "op", "fn", "inst", "frame", "lower", "simplify", "form", "const", "role", "layout", "record", "gate", "trap", "convention",
 ];
 
+/// Words that cannot be names: `keyword` in the grammar.
+const KEYWORDS: &[&str] = &[
+    "rule", "if", "then", "else", "prefer", "when", "let", "in", "trap", "read", "write", "result", "seq", "branch", "yield",
+    "const", "once", "and", "or", "true", "false", "fault", "clobbers", "jump",
+];
+
 /// Where the next line begins that starts an item, at or after a place.
 pub fn next_item(text: &str, from: usize) -> Option<usize> {
     let mut start = 0;
@@ -86,6 +92,7 @@ pub fn token(matched: Rule) -> Option<&'static str> {
 
 const OPERATOR: &str = "an operator";
 const ITEM: &str = "an item";
+const NAME: &str = "a name";
 
 /// What a grammar rule is called in an error message: the alternatives as written, or a name for a kind of thing.
 fn plain(wanted: Rule) -> &'static [&'static str] {
@@ -126,7 +133,7 @@ fn plain(wanted: Rule) -> &'static [&'static str] {
         | Rule::cc => &["an expression"],
         Rule::unary_op | Rule::sum_op | Rule::eq_op | Rule::slice => &[OPERATOR],
         Rule::integer => &["an integer"],
-        Rule::ident | Rule::path | Rule::binder => &["a name"],
+        Rule::ident | Rule::path | Rule::binder => &[NAME],
         Rule::type_name => &["a type"],
         Rule::param | Rule::params => &["a parameter"],
         Rule::signature => &["`(`"],
@@ -201,6 +208,8 @@ impl Reader {
             };
         let start = start.min(text.len());
         let found = token_at(&text[start..]);
+        // The end of the file is behind the last thing in it.
+        let start = if found.is_empty() { text.trim_end().len() } else { start };
         let span = Span { file: self.file, start: start as u32, end: (start + found.len()) as u32 };
         let positives = match &error.variant {
             ErrorVariant::ParsingError { positives, .. } => positives,
@@ -232,8 +241,10 @@ impl Reader {
         if item {
             let items: Vec<String> = ITEMS.iter().map(|item| format!("`{item}`")).collect();
             error.help(format!("an item starts with one of {}", items.join(", ")))
-        } else if (starts_line && ITEMS.contains(&found)) || found.is_empty() {
+        } else if expected.contains(&"`}`") && (found.is_empty() || starts_line && ITEMS.contains(&found)) {
             error.help("is a `}` missing before this?")
+        } else if expected.contains(&NAME) && KEYWORDS.contains(&found) {
+            error.help(format!("`{found}` is a word of the language: choose another name"))
         } else if found == "=" && expected.contains(&OPERATOR) {
             error.help("equality is written `==`")
         } else if found == "->" && expected.contains(&"`=>`") {

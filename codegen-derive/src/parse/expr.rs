@@ -113,13 +113,13 @@ impl Reader {
                 let (condition, yes, no) = (branch()?, branch()?, branch()?);
                 self.make(ExprKind::If(condition, yes, no), span)
             }
-            Rule::let_expr => {
+            Rule::let_expr => self.nest(span, || {
                 let mut inner = parts(pair);
                 let name = self.name(&next(&mut inner, span)?);
                 let value = Box::new(self.part(next(&mut inner, span)?)?);
                 let body = Box::new(self.part(next(&mut inner, span)?)?);
                 self.make(ExprKind::Let(name, value, body), span)
-            }
+            }),
             Rule::unary => self.unary(pair, span),
             Rule::postfix => {
                 let mut inner = parts(pair);
