@@ -17,12 +17,82 @@ impl Random {
 }
 
 const WORDS: &[&str] = &[
-    "(", ")", "[", "]", "{", "}", ",", ";", ":", "=", "=>", "->", "==", "&&", "*", "-", "~", "!", "op ", "rule ", "lower ", "form ",
-    "if ", "else ", "let ", "in ", "once ", "const ", "seq { ", "yield ", "trap ", "branch ", "mem32 ", "zext64(", "[31:0]",
-    "[0:31]", "[200:0]", "cc.e", "x", "y", "_", "i32", "i128", "r64", "rm32", "f64", "0", "-1", "0xffff_ffff_ffff_ffff",
-    "999999999999999999999999999999999999999999", "\"", "//", "\n", "\t", "é", "\u{0}", "vec(x)", "holds(cc.e, flags)",
-    "out ", "inout ", "in rax", "short ", "Add_r32_rm32", "{cc}", "when cpu.avx ", "i32.add", "memory.base", "layout.slot.size",
-    "result = ", "flags undefined ", "jump x ", "call x ", "commutative ", "weight 0 ", "weight 99999999999 ", "control ",
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    ";",
+    ":",
+    "=",
+    "=>",
+    "->",
+    "==",
+    "&&",
+    "*",
+    "-",
+    "~",
+    "!",
+    "op ",
+    "rule ",
+    "lower ",
+    "form ",
+    "if ",
+    "else ",
+    "let ",
+    "in ",
+    "once ",
+    "const ",
+    "seq { ",
+    "yield ",
+    "trap ",
+    "branch ",
+    "mem32 ",
+    "zext64(",
+    "[31:0]",
+    "[0:31]",
+    "[200:0]",
+    "cc.e",
+    "x",
+    "y",
+    "_",
+    "i32",
+    "i128",
+    "r64",
+    "rm32",
+    "f64",
+    "0",
+    "-1",
+    "0xffff_ffff_ffff_ffff",
+    "999999999999999999999999999999999999999999",
+    "\"",
+    "//",
+    "\n",
+    "\t",
+    "é",
+    "\u{0}",
+    "vec(x)",
+    "holds(cc.e, flags)",
+    "out ",
+    "inout ",
+    "in rax",
+    "short ",
+    "Add_r32_rm32",
+    "{cc}",
+    "when cpu.avx ",
+    "i32.add",
+    "memory.base",
+    "layout.slot.size",
+    "result = ",
+    "flags undefined ",
+    "jump x ",
+    "call x ",
+    "commutative ",
+    "weight 0 ",
+    "weight 99999999999 ",
+    "control ",
 ];
 
 /// A place between two characters.
@@ -77,7 +147,8 @@ fn change(text: &mut String, random: &mut Random) {
 
 fn load(files: Vec<(String, String)>) {
     let texts: Vec<String> = files.iter().map(|(_, text)| text.clone()).collect();
-    let result = std::panic::catch_unwind(|| codegen_derive::load_files(files).map(|spec| codegen_derive::emit::emit(&spec)));
+    let result =
+        std::panic::catch_unwind(|| codegen_derive::load_files(files).map(|spec| codegen_derive::emit::emit(&spec)));
     assert!(result.is_ok(), "a panic at this input:\n{}", texts.join("\n// -- next file --\n"));
 }
 
@@ -131,7 +202,9 @@ fn changes_of_the_project() {
 #[test]
 fn extremes() {
     let text = |text: String| load(vec![("extreme.rules".into(), text)]);
-    for (open, close) in [("(", ")"), ("-", ""), ("~", ""), ("if a then b else ", ""), ("f(", ")"), ("[", "]"), ("(a ", ")"), ("a + ", "")] {
+    for (open, close) in
+        [("(", ")"), ("-", ""), ("~", ""), ("if a then b else ", ""), ("f(", ")"), ("[", "]"), ("(a ", ")"), ("a + ", "")]
+    {
         for count in [100, 10_000] {
             let (opened, closed) = (open.repeat(count), close.repeat(count));
             text(format!("op x(a: i32) -> i32 {{ result = {opened}a{closed} }}"));

@@ -76,7 +76,13 @@ pub fn translate(module: &Module<'_>, defined: usize) -> Result<ir::Function> {
 }
 
 /// Lowers one function.
-pub fn select(module: &Module<'_>, conventions: &[Convention], defined: usize, func: &ir::Function, options: &Options) -> Result<VCode> {
+pub fn select(
+    module: &Module<'_>,
+    conventions: &[Convention],
+    defined: usize,
+    func: &ir::Function,
+    options: &Options,
+) -> Result<VCode> {
     let ty = module.functions[module.imported_functions as usize + defined];
     lower(func, &conventions[ty as usize], conventions, options.cpu)
 }
@@ -85,13 +91,20 @@ pub fn conventions(module: &Module<'_>) -> Vec<Convention> {
     module.types.iter().map(|ty| Convention::new(&ir_types(&ty.params), &ir_types(&ty.results))).collect()
 }
 
-fn function(module: &Module<'_>, conventions: &[Convention], defined: usize, env: &MachineEnv, options: &Options) -> Result<CompiledFunction> {
+fn function(
+    module: &Module<'_>,
+    conventions: &[Convention],
+    defined: usize,
+    env: &MachineEnv,
+    options: &Options,
+) -> Result<CompiledFunction> {
     let func = translate(module, defined)?;
     let code = select(module, conventions, defined, &func, options)?;
     let allocation = regalloc2::run(&code, env, &RegallocOptions::default()).map_err(|error| {
         let offset = module.bodies[defined].body.range().start as u64;
         let index = module.imported_functions as usize + defined;
-        CompileError::new(ErrorKind::Limit, format!("no registers can be allocated for function {index}: {error:?}")).at(offset)
+        CompileError::new(ErrorKind::Limit, format!("no registers can be allocated for function {index}: {error:?}"))
+            .at(offset)
     })?;
     emit(&code, &allocation, options.keep_origins)
 }
@@ -283,11 +296,7 @@ fn describe(module: &Module<'_>) -> m::Manifest {
         elements: module
             .elements
             .iter()
-            .map(|segment| m::Element {
-                mode: mode(&segment.mode),
-                element: segment.element,
-                items: segment.items.clone(),
-            })
+            .map(|segment| m::Element { mode: mode(&segment.mode), element: segment.element, items: segment.items.clone() })
             .collect(),
         references: module.references.clone(),
         shape: module.shape,

@@ -2,18 +2,18 @@
 //!
 //! The modules stand in pipeline order; ARCHITECTURE.md has the picture.
 
-pub mod error;
-pub mod module;
-pub mod ir;
-pub mod frontend;
-pub mod simplify;
-pub mod machine;
-pub mod lower;
-pub mod vcode;
-pub mod emit;
 pub mod compile;
+pub mod emit;
+pub mod error;
+pub mod frontend;
 pub mod image;
+pub mod ir;
 pub mod listing;
+pub mod lower;
+pub mod machine;
+pub mod module;
 pub mod script;
+pub mod simplify;
+pub mod vcode;
 
 pub use vwasm_runtime::layout;

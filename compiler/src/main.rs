@@ -270,7 +270,8 @@ fn compile_command(args: &CompileArgs) -> Result<ExitCode> {
         Emit::Ir => {
             let mut text = String::new();
             for number in 0..module.bodies.len() {
-                text += &format!("function {}\n{}\n", module.imported_functions as usize + number, translate(&module, number)?);
+                text +=
+                    &format!("function {}\n{}\n", module.imported_functions as usize + number, translate(&module, number)?);
             }
             text
         }
@@ -329,8 +330,7 @@ fn run_command(args: &RunArgs) -> Result<ExitCode> {
     })?;
     let mut imports = Vec::new();
     for import in &loaded.manifest.imports {
-        let function = Wasi::function(&wasi, &mut store, &import.name)
-            .ok_or_else(|| resources("function records", 12))?;
+        let function = Wasi::function(&wasi, &mut store, &import.name).ok_or_else(|| resources("function records", 12))?;
         imports.push(Extern::Function(function));
     }
     let outcome = run_instance(args, &mut store, &loaded, &imports)?;
@@ -393,7 +393,9 @@ fn run_instance(
 
 fn number(ty: ValueType, text: &str) -> Result<u64> {
     let value = match ty {
-        ValueType::I32 => text.parse::<i32>().map(|v| u64::from(v as u32)).ok().or_else(|| text.parse::<u32>().map(u64::from).ok()),
+        ValueType::I32 => {
+            text.parse::<i32>().map(|v| u64::from(v as u32)).ok().or_else(|| text.parse::<u32>().map(u64::from).ok())
+        }
         ValueType::I64 => text.parse::<i64>().map(|v| v as u64).ok().or_else(|| text.parse::<u64>().ok()),
         ValueType::F32 => text.parse::<f32>().map(|v| u64::from(v.to_bits())).ok(),
         ValueType::F64 => text.parse::<f64>().map(f64::to_bits).ok(),

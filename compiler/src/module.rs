@@ -8,8 +8,8 @@ use crate::ir::Type;
 use crate::layout::{InstanceLayout, InstanceShape};
 use vwasm_runtime::manifest::{ConstExpr, Limits, ValueType};
 use wasmparser::{
-    DataKind, ElementItems, ElementKind, ExternalKind, FuncToValidate, FunctionBody, KnownCustom, Name, Operator, Parser, Payload,
-    TypeRef, ValidPayload, Validator, ValidatorResources, WasmFeatures,
+    DataKind, ElementItems, ElementKind, ExternalKind, FuncToValidate, FunctionBody, KnownCustom, Name, Operator, Parser,
+    Payload, TypeRef, ValidPayload, Validator, ValidatorResources, WasmFeatures,
 };
 
 pub struct FunctionType {
@@ -281,10 +281,9 @@ impl<'a> Module<'a> {
                     let mode = match &element.kind {
                         ElementKind::Passive => SegmentMode::Passive,
                         ElementKind::Declared => SegmentMode::Declared,
-                        ElementKind::Active { table_index, offset_expr } => SegmentMode::Active {
-                            target: table_index.unwrap_or(0),
-                            offset: const_expr(offset_expr)?,
-                        },
+                        ElementKind::Active { table_index, offset_expr } => {
+                            SegmentMode::Active { target: table_index.unwrap_or(0), offset: const_expr(offset_expr)? }
+                        }
                     };
                     let mut items = Vec::new();
                     let mut ty = ValueType::FuncRef;

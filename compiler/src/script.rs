@@ -106,7 +106,8 @@ impl Runner {
         let table = TableType { element: FuncRef, limits: Limits { min: 10, max: Some(20) } };
         let table = self.store.host_table(&table).map_err(|error| format!("table: error {error}"))?;
         self.spectest.insert("table".into(), table);
-        let memory = self.store.host_memory(Limits { min: 1, max: Some(2) }).map_err(|error| format!("memory: error {error}"))?;
+        let memory =
+            self.store.host_memory(Limits { min: 1, max: Some(2) }).map_err(|error| format!("memory: error {error}"))?;
         self.spectest.insert("memory".into(), memory);
         Ok(())
     }
@@ -214,7 +215,9 @@ impl Runner {
             }
             WastDirective::AssertTrap { mut exec, message, .. } => match self.execute(&mut exec) {
                 Ok(_) => Err(format!("expected the trap {message}, but there was none")),
-                Err(Failure::Trap(trap)) if trap.message().starts_with(message) || message.starts_with(&trap.message()) => Ok(()),
+                Err(Failure::Trap(trap)) if trap.message().starts_with(message) || message.starts_with(&trap.message()) => {
+                    Ok(())
+                }
                 Err(failure) => Err(format!("expected the trap {message}, got: {}", failure.message())),
             },
             WastDirective::AssertExhaustion { call, message, .. } => match self.invoke(&call) {
@@ -230,7 +233,8 @@ impl Runner {
                     Ok(_) => Err(format!("expected the link error {message}, but it linked")),
                 }
             }
-            WastDirective::AssertInvalid { mut module, message, .. } | WastDirective::AssertMalformed { mut module, message, .. } => {
+            WastDirective::AssertInvalid { mut module, message, .. }
+            | WastDirective::AssertMalformed { mut module, message, .. } => {
                 let refused = match encode(&mut module) {
                     Err(_) => true,
                     Ok(bytes) => matches!(self.compile(&bytes), Err(Failure::Invalid(_))),

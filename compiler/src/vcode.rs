@@ -47,16 +47,35 @@ pub enum MInst {
     Entry(Box<[(Reg, Reg)]>),
     Call(Box<Call>),
     /// Leaves the function: results in registers; pops the frame and this many bytes of parameter words.
-    Return { uses: Box<[(Reg, Reg)]>, pop: u32 },
+    Return {
+        uses: Box<[(Reg, Reg)]>,
+        pop: u32,
+    },
     Jump,
     /// To the first successor if the condition holds, else to the second.
-    Branch { cc: Cc, second: Option<(Join, Cc)> },
+    Branch {
+        cc: Cc,
+        second: Option<(Join, Cc)>,
+    },
     /// To successor number `entries[min(index, entries - 1)]`.
-    BranchTable { index: Reg, clamped: Reg, table: Reg, entries: Rc<[u32]> },
-    TrapIf { cc: Cc, code: TrapCode },
+    BranchTable {
+        index: Reg,
+        clamped: Reg,
+        table: Reg,
+        entries: Rc<[u32]>,
+    },
+    TrapIf {
+        cc: Cc,
+        code: TrapCode,
+    },
     /// Traps unless the slot's signature is the given one, telling a null slot from a mismatch.
-    CheckSignature { slot: Reg, signature: Reg },
-    Trap { code: TrapCode },
+    CheckSignature {
+        slot: Reg,
+        signature: Reg,
+    },
+    Trap {
+        code: TrapCode,
+    },
 }
 
 /// What is known of an instruction besides itself.

@@ -40,14 +40,7 @@ impl ImageHeader {
     pub fn to_bytes(&self) -> [u8; ImageHeader::SIZE] {
         let mut bytes = [0; ImageHeader::SIZE];
         bytes[..8].copy_from_slice(&self.magic);
-        let fields = [
-            self.manifest,
-            self.manifest_length,
-            self.code,
-            self.code_length,
-            self.data,
-            self.data_length,
-        ];
+        let fields = [self.manifest, self.manifest_length, self.code, self.code_length, self.data, self.data_length];
         for (n, field) in fields.iter().enumerate() {
             bytes[8 + 8 * n..16 + 8 * n].copy_from_slice(&field.to_le_bytes());
         }

@@ -46,12 +46,10 @@ impl Store {
             (ExternType::Table(ty), Extern::Table(index)) => self.tables.get(index as usize).is_some_and(|table| {
                 table.element == ty.element && fits(u64::from(table.slots.length), table.max, &ty.limits)
             }),
-            (ExternType::Memory(limits), Extern::Memory(index)) => {
-                self.memories.get(index as usize).is_some_and(|memory| {
-                    let pages = self.regions.get(memory.region as usize).map_or(0, |region| region.pages);
-                    fits(pages, memory.max, limits)
-                })
-            }
+            (ExternType::Memory(limits), Extern::Memory(index)) => self.memories.get(index as usize).is_some_and(|memory| {
+                let pages = self.regions.get(memory.region as usize).map_or(0, |region| region.pages);
+                fits(pages, memory.max, limits)
+            }),
             (ExternType::Global(ty), Extern::Global(index)) => {
                 self.globals.get(index as usize).is_some_and(|global| global.ty == *ty)
             }

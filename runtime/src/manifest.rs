@@ -403,9 +403,8 @@ impl Manifest {
     pub fn decode(bytes: &[u8]) -> Result<Manifest, ManifestError> {
         let mut r = Reader(bytes);
         let name = r.string()?;
-        let types = r.list(|r| {
-            Ok(FunctionType { params: r.list(|r| r.value_type())?, results: r.list(|r| r.value_type())? })
-        })?;
+        let types =
+            r.list(|r| Ok(FunctionType { params: r.list(|r| r.value_type())?, results: r.list(|r| r.value_type())? }))?;
         let imports = r.list(|r| {
             let (module, name) = (r.string()?, r.string()?);
             let kind = match r.u8()? {
@@ -435,9 +434,8 @@ impl Manifest {
             Ok(Export { name, kind, index: r.u32()? })
         })?;
         let start = Some(r.u32()?).filter(|start| *start != u32::MAX);
-        let elements = r.list(|r| {
-            Ok(Element { mode: r.mode()?, element: r.value_type()?, items: r.list(|r| r.constant())? })
-        })?;
+        let elements =
+            r.list(|r| Ok(Element { mode: r.mode()?, element: r.value_type()?, items: r.list(|r| r.constant())? }))?;
         let data = r.list(|r| Ok(Data { mode: r.mode()?, start: r.u32()?, length: r.u32()? }))?;
         let references = r.list(|r| r.u32())?;
         let shape = InstanceShape {

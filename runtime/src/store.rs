@@ -88,7 +88,13 @@ impl Module {
     ///
     /// # Safety
     /// Both ranges must stay mapped, the code executable, for as long as the module lives.
-    pub unsafe fn from_mapped(manifest: Manifest, code: *const u8, code_length: usize, data: *const u8, data_length: usize) -> Module {
+    pub unsafe fn from_mapped(
+        manifest: Manifest,
+        code: *const u8,
+        code_length: usize,
+        data: *const u8,
+        data_length: usize,
+    ) -> Module {
         Module { manifest, code, code_length, data, data_length, _reservation: None }
     }
 

@@ -316,8 +316,7 @@ fn classify(store: &Store, signal: usize, pc: u64, address: u64) -> Option<TrapC
         }
         let (code, _) = site_at(module, offset)?;
         let inside = store.regions.iter().any(|region| region.contains(address as usize));
-        return TrapCode::from_number(code as u8)
-            .filter(|code| inside && *code == TrapCode::OutOfBoundsMemoryAccess);
+        return TrapCode::from_number(code as u8).filter(|code| inside && *code == TrapCode::OutOfBoundsMemoryAccess);
     }
     let (code, _) = site_at(module, offset)?;
     TrapCode::from_number(code as u8).filter(|_| signal == SIGILL)

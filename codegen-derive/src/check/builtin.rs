@@ -146,8 +146,18 @@ const TABLE: &[(&str, Shape)] = &[
 
 /// Built-ins that describe machine registers; they mean nothing where the compiler computes.
 const MACHINE: &[&str] = &[
-    "sse_min", "sse_max", "cvtt_i32", "cvtt_i64", "low_f32", "low_f64", "vec", "flags_add", "flags_sub", "flags_logic",
-    "flags_fcmp", "holds",
+    "sse_min",
+    "sse_max",
+    "cvtt_i32",
+    "cvtt_i64",
+    "low_f32",
+    "low_f64",
+    "vec",
+    "flags_add",
+    "flags_sub",
+    "flags_logic",
+    "flags_fcmp",
+    "holds",
 ];
 
 pub fn shape(name: &str) -> Option<&'static Shape> {

@@ -9,8 +9,8 @@ use super::inst::{FlagEffect, flag_effect, kind_name, reads};
 use crate::ast::*;
 use crate::diagnostic::Diagnostic;
 use iced_x86::{
-    Code, CpuidFeature, Encoder, EncodingKind, FlowControl, Instruction, InstructionInfoFactory, OpAccess, OpCodeOperandKind,
-    OpKind, Register,
+    Code, CpuidFeature, Encoder, EncodingKind, FlowControl, Instruction, InstructionInfoFactory, OpAccess,
+    OpCodeOperandKind, OpKind, Register,
 };
 use std::collections::{BTreeMap, HashMap};
 
@@ -201,7 +201,9 @@ impl One<'_> {
             (K::imm8sex16 | K::imm8sex32 | K::imm8sex64, OperandKind::SImm(8)) => true,
             (K::imm8sex32 | K::imm8sex64, OperandKind::SImm(32)) => self.short,
             (K::imm16, OperandKind::UImm(16)) => true,
-            (K::imm32, OperandKind::SImm(32) | OperandKind::UImm(32)) | (K::imm32sex64, OperandKind::SImm(32)) => !self.short,
+            (K::imm32, OperandKind::SImm(32) | OperandKind::UImm(32)) | (K::imm32sex64, OperandKind::SImm(32)) => {
+                !self.short
+            }
             (K::imm64, OperandKind::UImm(64)) => true,
             (K::br64_1 | K::br64_4, OperandKind::Label) => true,
             _ => false,
@@ -229,7 +231,8 @@ impl One<'_> {
 
     /// A memory operand, or a vector register that stands where memory could, has the width that the form accesses.
     fn memory_fits(&self, kind: OpCodeOperandKind, operand: &Operand) -> bool {
-        let memory = general_or_memory(kind).is_some() || matches!(kind, OpCodeOperandKind::xmm_or_mem | OpCodeOperandKind::mem);
+        let memory =
+            general_or_memory(kind).is_some() || matches!(kind, OpCodeOperandKind::xmm_or_mem | OpCodeOperandKind::mem);
         let width = match operand.kind {
             OperandKind::RegMem(width) | OperandKind::Mem(width) | OperandKind::XmmMem(width) => width,
             OperandKind::Xmm(width) if !self.repeated(&operand.name.text) => width,
@@ -296,9 +299,12 @@ impl One<'_> {
 
     /// What the form reads and writes, flags included.
     fn uses(&self, errors: &mut Vec<Diagnostic>) {
-        let choices: &[bool] = match self.inst.operands.iter().any(|operand| {
-            matches!(operand.kind, OperandKind::RegMem(_) | OperandKind::XmmMem(_))
-        }) {
+        let choices: &[bool] = match self
+            .inst
+            .operands
+            .iter()
+            .any(|operand| matches!(operand.kind, OperandKind::RegMem(_) | OperandKind::XmmMem(_)))
+        {
             true => &[false, true],
             false => &[false],
         };
@@ -357,9 +363,17 @@ impl One<'_> {
                         "declare it `inout` if it is read too, else `out`",
                     ));
                 } else if !used.written && operand.mode != Mode::Use {
-                    errors.push(self.disagree(operand.span, format!("`{name}` is not written by the instruction"), "it is an input"));
+                    errors.push(self.disagree(
+                        operand.span,
+                        format!("`{name}` is not written by the instruction"),
+                        "it is an input",
+                    ));
                 } else if used.read && matches!(operand.mode, Mode::Out | Mode::EarlyOut) && !self.repeated(name) {
-                    errors.push(self.disagree(operand.span, format!("`{name}` is read by the instruction"), "declare it `inout`"));
+                    errors.push(self.disagree(
+                        operand.span,
+                        format!("`{name}` is read by the instruction"),
+                        "declare it `inout`",
+                    ));
                 } else if used.maybe && operand.kind == OperandKind::Reg(32) {
                     errors.push(self.disagree(
                         operand.span,
@@ -403,7 +417,10 @@ impl One<'_> {
     /// Registers that the form uses without encoding them.
     fn implicit(&self, implicit: &BTreeMap<u8, Use>, errors: &mut Vec<Diagnostic>) {
         let is_encoded = |operand: &Operand| {
-            self.inst.encoded.iter().any(|encoded| matches!(encoded, EncodedOperand::Operand(name) if name.text == operand.name.text))
+            self.inst
+                .encoded
+                .iter()
+                .any(|encoded| matches!(encoded, EncodedOperand::Operand(name) if name.text == operand.name.text))
         };
         let declared: Vec<(u8, &Operand)> = self
             .inst
@@ -428,7 +445,11 @@ impl One<'_> {
                 errors.push(self.disagree(self.inst.name.span, format!("`{name}` is read, but no operand is in it"), &help));
             } else if used.written && !writes {
                 let help = format!("add an operand `name: out r64 in {name}`, or `clobbers {name}` to the effect");
-                errors.push(self.disagree(self.inst.name.span, format!("`{name}` is written, but no operand is in it"), &help));
+                errors.push(self.disagree(
+                    self.inst.name.span,
+                    format!("`{name}` is written, but no operand is in it"),
+                    &help,
+                ));
             }
         }
         for (number, operand) in declared {
@@ -466,7 +487,11 @@ impl One<'_> {
                 "use `holds(cc.…, flags)`",
             )),
             (false, true) => {
-                errors.push(self.disagree(span, "the effect reads the flags, the instruction does not".into(), "delete `holds(…)`"));
+                errors.push(self.disagree(
+                    span,
+                    "the effect reads the flags, the instruction does not".into(),
+                    "delete `holds(…)`",
+                ));
             }
             _ => {}
         }
@@ -481,8 +506,11 @@ impl One<'_> {
                 Some(name) => needed.push(name),
                 None => {
                     errors.push(
-                        Diagnostic::new(self.place, format!("`{:?}` needs {feature:?}, which no feature here stands for", self.code))
-                            .help(format!("features are {}", super::FEATURES.join(", "))),
+                        Diagnostic::new(
+                            self.place,
+                            format!("`{:?}` needs {feature:?}, which no feature here stands for", self.code),
+                        )
+                        .help(format!("features are {}", super::FEATURES.join(", "))),
                     );
                     return;
                 }
@@ -594,8 +622,22 @@ fn register(kind: OperandKind, number: u8) -> Register {
 fn required(feature: CpuidFeature) -> Option<&'static str> {
     use CpuidFeature as F;
     Some(match feature {
-        F::INTEL8086 | F::INTEL186 | F::INTEL286 | F::INTEL386 | F::INTEL486 | F::X64 | F::FPU | F::CMOV | F::CX8 | F::SSE
-        | F::SSE2 | F::SSE3 | F::SSSE3 | F::SSE4_1 | F::SSE4_2 | F::POPCNT => "",
+        F::INTEL8086
+        | F::INTEL186
+        | F::INTEL286
+        | F::INTEL386
+        | F::INTEL486
+        | F::X64
+        | F::FPU
+        | F::CMOV
+        | F::CX8
+        | F::SSE
+        | F::SSE2
+        | F::SSE3
+        | F::SSSE3
+        | F::SSE4_1
+        | F::SSE4_2
+        | F::POPCNT => "",
         F::LZCNT => "cpu.lzcnt",
         F::BMI1 => "cpu.bmi1",
         F::BMI2 => "cpu.bmi2",

@@ -84,8 +84,7 @@ pub fn check(
 fn folded(pattern: &Pattern, ops: &HashMap<&str, &Op>) -> bool {
     match pattern {
         Pattern::Op { op, args, .. } => {
-            ops.get(op.text.as_str()).is_some_and(|op| !accesses(op).is_empty())
-                || args.iter().any(|arg| folded(arg, ops))
+            ops.get(op.text.as_str()).is_some_and(|op| !accesses(op).is_empty()) || args.iter().any(|arg| folded(arg, ops))
         }
         _ => false,
     }
@@ -183,7 +182,8 @@ impl<'a> Walk<'a> {
             let Step::Branch { span, .. } = step else { continue };
             if control.is_none() {
                 self.errors.push(
-                    Diagnostic::new(*span, "only rules for a control operator may branch").help("use `cmov32`, or `trap … if`"),
+                    Diagnostic::new(*span, "only rules for a control operator may branch")
+                        .help("use `cmov32`, or `trap … if`"),
                 );
             } else if number + 1 != steps.len() {
                 self.errors.push(Diagnostic::new(*span, "`branch` must be the last step").label("steps follow it"));
@@ -275,7 +275,9 @@ impl<'a> Walk<'a> {
         let error = Diagnostic::new(arg.span(), "the flags do not hold what this condition reads");
         let error = match self.flags {
             Flags::Set => return,
-            Flags::Unset => error.label("no instruction before this one sets them").help("compare first: `cmp32 x, rm32(y)`"),
+            Flags::Unset => {
+                error.label("no instruction before this one sets them").help("compare first: `cmp32 x, rm32(y)`")
+            }
             Flags::Lost(span, how) => error.other(span, how).help("put the comparison directly before"),
             Flags::Form(span) => error.other(span, "what the flags say is known to this form only"),
         };
@@ -373,8 +375,11 @@ impl<'a> Walk<'a> {
         } else if !allowed.contains(&access) {
             let does: Vec<String> = allowed.into_iter().map(shown).collect();
             self.errors.push(
-                Diagnostic::new(address.span(), format!("this access {}, but `{name}` {}", shown(access), does.join(" and ")))
-                    .other(place, "declared here"),
+                Diagnostic::new(
+                    address.span(),
+                    format!("this access {}, but `{name}` {}", shown(access), does.join(" and ")),
+                )
+                .other(place, "declared here"),
             );
         }
         matched.accesses += 1;

@@ -97,13 +97,12 @@ fn operands(inst: &Inst, roles: &[(String, Span)], scope: &mut Scope, errors: &m
                     .help("a memory operand is written by assigning to it"),
             );
         }
-        if matches!(
-            operand.kind,
-            OperandKind::Mem(_) | OperandKind::RegMem(_) | OperandKind::XmmMem(_) | OperandKind::Addr
-        ) {
+        if matches!(operand.kind, OperandKind::Mem(_) | OperandKind::RegMem(_) | OperandKind::XmmMem(_) | OperandKind::Addr)
+        {
             if let Some(first) = memory {
                 errors.push(
-                    Diagnostic::new(operand.span, "an instruction has at most one memory operand").other(first, "the other one"),
+                    Diagnostic::new(operand.span, "an instruction has at most one memory operand")
+                        .other(first, "the other one"),
                 );
             }
             memory = Some(operand.span);
@@ -160,7 +159,8 @@ fn encoded(inst: &Inst, errors: &mut Vec<Diagnostic>) {
         }
     }
     for operand in &inst.operands {
-        let named = |encoded: &EncodedOperand| matches!(encoded, EncodedOperand::Operand(name) if name.text == operand.name.text);
+        let named =
+            |encoded: &EncodedOperand| matches!(encoded, EncodedOperand::Operand(name) if name.text == operand.name.text);
         let implicit = operand.fixed.is_some() || operand.kind == OperandKind::Cc;
         if !implicit && !inst.encoded.iter().any(named) {
             errors.push(
@@ -195,7 +195,8 @@ fn effect(inst: &mut Inst, globals: &mut Globals, scope: &mut Scope, errors: &mu
                     scope.touch(&name.text);
                     if let Some(first) = assigned.insert(name.text.clone(), name.span) {
                         errors.push(
-                            Diagnostic::new(name.span, format!("`{}` is written twice", name.text)).other(first, "first here"),
+                            Diagnostic::new(name.span, format!("`{}` is written twice", name.text))
+                                .other(first, "first here"),
                         );
                     }
                 }
@@ -258,9 +259,12 @@ fn transfer_target(operands: &[Operand], target: &Name, scope: &mut Scope, error
         Some(operand) => {
             if !matches!(operand.kind, OperandKind::Label | OperandKind::Reg(64) | OperandKind::Mem(64)) {
                 errors.push(
-                    Diagnostic::new(target.span, format!("control cannot go to an operand of kind {}", kind_name(operand.kind)))
-                        .other(operand.span, "declared here")
-                        .help("a target is a label, an r64 or an m64"),
+                    Diagnostic::new(
+                        target.span,
+                        format!("control cannot go to an operand of kind {}", kind_name(operand.kind)),
+                    )
+                    .other(operand.span, "declared here")
+                    .help("a target is a label, an r64 or an m64"),
                 );
             }
         }
@@ -270,7 +274,9 @@ fn transfer_target(operands: &[Operand], target: &Name, scope: &mut Scope, error
 /// Every expression of an effect.
 fn expressions(inst: &Inst) -> impl Iterator<Item = &Expr> {
     inst.body.iter().filter_map(|stmt| match stmt {
-        InstStmt::Let(_, value) | InstStmt::Assign(_, value) | InstStmt::Flags(value) | InstStmt::Fault(_, value) => Some(value),
+        InstStmt::Let(_, value) | InstStmt::Assign(_, value) | InstStmt::Flags(value) | InstStmt::Fault(_, value) => {
+            Some(value)
+        }
         InstStmt::Jump(_, condition) => condition.as_ref(),
         InstStmt::FlagsUndefined(_) | InstStmt::Clobber(_) | InstStmt::Transfer(..) => None,
     })

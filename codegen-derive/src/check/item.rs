@@ -146,7 +146,8 @@ fn body(op: &mut Op, traps: &[String], globals: &mut Globals, scope: &mut Scope,
             OpStmt::Read { name, ty, address, .. } => {
                 typer.expect(address, &Type::Bits(64));
                 if !is_stored(ty) {
-                    errors.push(Diagnostic::new(name.span, format!("{ty} cannot be read")).help("read i8 to i64, f32 or f64"));
+                    errors
+                        .push(Diagnostic::new(name.span, format!("{ty} cannot be read")).help("read i8 to i64, f32 or f64"));
                 }
                 scope.bind(name, ty.clone(), Stage::Run, errors);
                 vec![address]
@@ -169,7 +170,8 @@ fn body(op: &mut Op, traps: &[String], globals: &mut Globals, scope: &mut Scope,
                 typer.expect(value, &want);
                 if let Some(first) = result {
                     errors.push(
-                        Diagnostic::new(value.span, format!("`{}` says its result twice", op.name.text)).other(first, "first here"),
+                        Diagnostic::new(value.span, format!("`{}` says its result twice", op.name.text))
+                            .other(first, "first here"),
                     );
                 }
                 result = Some(value.span);

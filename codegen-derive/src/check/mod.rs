@@ -30,9 +30,8 @@ use types::{Globals, Signature};
 pub const FEATURES: &[&str] = &["cpu.lzcnt", "cpu.bmi1", "cpu.bmi2", "cpu.avx", "cpu.avx2", "cpu.fma", "cpu.movbe"];
 
 /// The general registers, in the order of their hardware numbers.
-pub const REGISTERS: [&str; 16] = [
-    "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
-];
+pub const REGISTERS: [&str; 16] =
+    ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"];
 
 /// Hardware number of a general or vector register.
 pub fn register_number(name: &str) -> Option<u8> {

@@ -1,18 +1,18 @@
 //! Names of items: defined once, known where the compiler's frame code wants them, used.
 
+use super::builtin;
 use super::rule::Used;
 use super::types::Globals;
-use super::builtin;
 use crate::ast::*;
 use crate::diagnostic::Diagnostic;
 use std::collections::HashMap;
 
 /// Words that cannot be names of fields or constants in the generated Rust.
 const RESERVED: &[&str] = &[
-    "as", "async", "await", "box", "break", "const", "continue", "crate", "do", "dyn", "else", "enum", "extern", "false", "fn",
-    "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref",
-    "return", "self", "static", "struct", "super", "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use",
-    "virtual", "where", "while", "yield", "abstract", "become", "final", "_",
+    "as", "async", "await", "box", "break", "const", "continue", "crate", "do", "dyn", "else", "enum", "extern", "false",
+    "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod", "move", "mut", "override", "priv",
+    "pub", "ref", "return", "self", "static", "struct", "super", "trait", "true", "try", "type", "typeof", "unsafe",
+    "unsized", "use", "virtual", "where", "while", "yield", "abstract", "become", "final", "_",
 ];
 
 /// Names that are the same once their dots and underscores are gone.
@@ -52,12 +52,13 @@ pub fn duplicates(spec: &Spec, errors: &mut Vec<Diagnostic>) {
                     .other(first.span, "the first")
                     .help("all rules of one operator stand in one block")
             }
-            (true, _) => {
-                Diagnostic::new(name.span, format!("{kind} `{}` is defined twice", name.text)).other(first.span, "first defined here")
+            (true, _) => Diagnostic::new(name.span, format!("{kind} `{}` is defined twice", name.text))
+                .other(first.span, "first defined here"),
+            (false, _) => {
+                Diagnostic::new(name.span, format!("{kind}s `{}` and `{}` differ too little", first.text, name.text))
+                    .other(first.span, "the other one")
+                    .help("dots, underscores and case do not tell names apart in the generated code")
             }
-            (false, _) => Diagnostic::new(name.span, format!("{kind}s `{}` and `{}` differ too little", first.text, name.text))
-                .other(first.span, "the other one")
-                .help("dots, underscores and case do not tell names apart in the generated code"),
         });
     }
     calls(spec, errors);
@@ -71,13 +72,16 @@ fn calls(spec: &Spec, errors: &mut Vec<Diagnostic>) {
     let forms = spec.blocks.iter().filter(|block| block.kind == BlockKind::Form).map(|block| ("form", &block.name));
     for (kind, name) in forms.chain(spec.functions.iter().map(|function| ("function", &function.name))) {
         if builtin::is_builtin(&name.text) {
-            errors.push(Diagnostic::new(name.span, format!("`{}` is a built-in function", name.text)).help("choose another name"));
+            errors.push(
+                Diagnostic::new(name.span, format!("`{}` is a built-in function", name.text)).help("choose another name"),
+            );
         }
         if kind == "form"
             && let Some(first) = functions.get(name.text.as_str())
         {
             errors.push(
-                Diagnostic::new(name.span, format!("`{}` is a function and a form", name.text)).other(*first, "the function"),
+                Diagnostic::new(name.span, format!("`{}` is a function and a form", name.text))
+                    .other(*first, "the function"),
             );
         }
     }
@@ -90,9 +94,12 @@ fn reserved(spec: &Spec, errors: &mut Vec<Diagnostic>) {
             let input = format!("{}_in", tied.name.text);
             if let Some(other) = inst.operands.iter().find(|operand| operand.name.text == input) {
                 errors.push(
-                    Diagnostic::new(other.name.span, format!("`{input}` is what the input of `{}` is called", tied.name.text))
-                        .other(tied.span, "this operand")
-                        .help("choose another name"),
+                    Diagnostic::new(
+                        other.name.span,
+                        format!("`{input}` is what the input of `{}` is called", tied.name.text),
+                    )
+                    .other(tied.span, "this operand")
+                    .help("choose another name"),
                 );
             }
         }
@@ -119,7 +126,9 @@ pub fn missing(spec: &Spec, errors: &mut Vec<Diagnostic>) {
             errors.push(Diagnostic::unknown("instruction", name, candidates).label("the compiler's frame code needs it"));
         }
         if let Some(first) = listed.insert(&name.text, name.span) {
-            errors.push(Diagnostic::new(name.span, format!("`{}` is listed twice", name.text)).other(first, "first listed here"));
+            errors.push(
+                Diagnostic::new(name.span, format!("`{}` is listed twice", name.text)).other(first, "first listed here"),
+            );
         }
     }
     for op in spec.ops.iter().filter(|op| op.kind == OpKind::Ordinary) {

@@ -101,13 +101,20 @@ fn hides(
     let mut cover = Cover { ops, names: HashMap::new() };
     let featured = |name: &Name| later.features.iter().any(|other| other.text == name.text);
     let matched = earlier.patterns.len() == patterns.len()
-        && earlier.patterns.iter().zip(patterns).zip(types).all(|((general, special), ty)| cover.pattern(general, special, ty))
+        && earlier
+            .patterns
+            .iter()
+            .zip(patterns)
+            .zip(types)
+            .all(|((general, special), ty)| cover.pattern(general, special, ty))
         && cover.immediates(&earlier.immediates, &later.immediates, immediates)
         && earlier.features.iter().all(featured);
     matched
-        && earlier.conditions.iter().chain(&earlier.preferences).all(|condition| {
-            later.conditions.iter().chain(&later.preferences).any(|other| cover.same(condition, other))
-        })
+        && earlier
+            .conditions
+            .iter()
+            .chain(&earlier.preferences)
+            .all(|condition| later.conditions.iter().chain(&later.preferences).any(|other| cover.same(condition, other)))
 }
 
 /// The bits of a constant, so that -1 and 0xffff_ffff are one i32.
@@ -168,7 +175,9 @@ impl<'a> Cover<'a> {
                 None => a == b && a.starts_with("layout."),
             },
             (ExprKind::Unary(op_a, a), ExprKind::Unary(op_b, b)) => op_a == op_b && self.same(a, b),
-            (ExprKind::Binary(op_a, a, c), ExprKind::Binary(op_b, b, d)) => op_a == op_b && self.same(a, b) && self.same(c, d),
+            (ExprKind::Binary(op_a, a, c), ExprKind::Binary(op_b, b, d)) => {
+                op_a == op_b && self.same(a, b) && self.same(c, d)
+            }
             (ExprKind::If(a, c, e), ExprKind::If(b, d, f)) => self.same(a, b) && self.same(c, d) && self.same(e, f),
             (ExprKind::Call(a, args_a), ExprKind::Call(b, args_b)) => a.text == b.text && all(args_a, args_b),
             (ExprKind::Slice(a, high_a, low_a), ExprKind::Slice(b, high_b, low_b)) => {

@@ -35,7 +35,8 @@ impl Checker<'_> {
             right => right.span(),
         };
         if found == Type::Tuple(Vec::new()) && *wanted != found && *wanted != Type::Unknown {
-            let error = Diagnostic::new(rule.name.span, format!("this rule gives no result, `{}` gives {wanted}", block.text));
+            let error =
+                Diagnostic::new(rule.name.span, format!("this rule gives no result, `{}` gives {wanted}", block.text));
             self.error(match &rule.right {
                 Right::Seq { .. } => error.help("end the sequence with `yield …`"),
                 _ => error.help("this instruction writes no register"),
@@ -83,10 +84,9 @@ impl Checker<'_> {
             ExprKind::Call(name, args) => match (name.text.as_str(), args.as_slice()) {
                 ("zext64", [inner]) if inner.ty == Type::Bits(32) => {
                     if matches!(inner.kind, ExprKind::Slice(..)) {
-                        self.error(
-                            Diagnostic::new(inner.span, "the upper half of this register need not be zero")
-                                .help("`zext64(x)` is free for an i32 that an instruction wrote; move this one with a 32-bit `mov`"),
-                        );
+                        self.error(Diagnostic::new(inner.span, "the upper half of this register need not be zero").help(
+                            "`zext64(x)` is free for an i32 that an instruction wrote; move this one with a 32-bit `mov`",
+                        ));
                     }
                     self.register_view(inner, scope);
                 }
@@ -250,7 +250,9 @@ impl Checker<'_> {
                 Some(other) => self.error(wrong(format!("a form that gives {other}"))),
                 None => {
                     self.typer(scope).infer(expr, Some(&Type::Unknown));
-                    self.error(wrong("a value".into()).help("write an address: `[base + offset]`, or a form that gives addr"));
+                    self.error(
+                        wrong("a value".into()).help("write an address: `[base + offset]`, or a form that gives addr"),
+                    );
                 }
             },
             (OperandKind::Mem(_) | OperandKind::Addr, Arg::Mem { address, .. }) => {
@@ -384,17 +386,17 @@ impl Checker<'_> {
                 self.compile_time(part, scope);
                 if *scale != 1 {
                     self.errors.push(
-                        Diagnostic::new(part.span, "a scale belongs to a register").help("put a product in parentheses: `[x + (c * 4)]`"),
+                        Diagnostic::new(part.span, "a scale belongs to a register")
+                            .help("put a product in parentheses: `[x + (c * 4)]`"),
                     );
                 }
                 displacements += 1;
             }
         }
         if bases > 2 || scaled > 1 || displacements > 1 {
-            self.error(
-                Diagnostic::new(literal.span, "no addressing mode has this shape")
-                    .help("an address is base + index*scale + displacement, each at most once; add numbers in parentheses: `(c + k)`"),
-            );
+            self.error(Diagnostic::new(literal.span, "no addressing mode has this shape").help(
+                "an address is base + index*scale + displacement, each at most once; add numbers in parentheses: `(c + k)`",
+            ));
         }
     }
 
@@ -499,7 +501,8 @@ impl Checker<'_> {
                 if !nothing && ty != Type::Unknown {
                     let span = right.span();
                     self.error(
-                        Diagnostic::new(span, format!("the result of this step is not used: {ty}")).help("bind it: `let _ = …`"),
+                        Diagnostic::new(span, format!("the result of this step is not used: {ty}"))
+                            .help("bind it: `let _ = …`"),
                     );
                 }
                 None
@@ -536,9 +539,10 @@ impl Checker<'_> {
                         return found;
                     }
                     let span = expr.span;
-                    self.error(Diagnostic::new(span, format!("a form that gives {found} cannot be yielded")).help(
-                        "give it to an instruction as an operand",
-                    ));
+                    self.error(
+                        Diagnostic::new(span, format!("a form that gives {found} cannot be yielded"))
+                            .help("give it to an instruction as an operand"),
+                    );
                     return Type::Unknown;
                 }
                 let inner = match wanted {

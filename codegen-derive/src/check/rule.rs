@@ -137,9 +137,12 @@ impl<'a> Checker<'a> {
             let Some(op) = self.op(&block.name) else { return };
             if op.kind == OpKind::Call {
                 self.error(
-                    Diagnostic::new(block.name.span, format!("`{}` is a call: no rule lowers or simplifies it", block.name.text))
-                        .other(op.name.span, "declared here")
-                        .help("calls are made by the compiler's frame code"),
+                    Diagnostic::new(
+                        block.name.span,
+                        format!("`{}` is a call: no rule lowers or simplifies it", block.name.text),
+                    )
+                    .other(op.name.span, "declared here")
+                    .help("calls are made by the compiler's frame code"),
                 );
             }
             Signature { params: types(&op.params), result: tuple(op.results.clone()), span: op.name.span }
@@ -149,7 +152,13 @@ impl<'a> Checker<'a> {
             _ => types(&block.immediates),
         };
         for rule in &mut block.rules {
-            self.rule(rule, block.kind, &block.name, &Signature { params: params.clone(), result: result.clone(), span }, &immediates);
+            self.rule(
+                rule,
+                block.kind,
+                &block.name,
+                &Signature { params: params.clone(), result: result.clone(), span },
+                &immediates,
+            );
         }
     }
 
@@ -182,8 +191,12 @@ impl<'a> Checker<'a> {
         match &mut block.ensures {
             Some(ensures) => {
                 self.typer(&mut scope).expect(ensures, &Type::Bool);
-                let missing: Vec<(String, Span)> =
-                    scope.names.iter().filter(|(_, binding)| !binding.used).map(|(name, binding)| (name.clone(), binding.span)).collect();
+                let missing: Vec<(String, Span)> = scope
+                    .names
+                    .iter()
+                    .filter(|(_, binding)| !binding.used)
+                    .map(|(name, binding)| (name.clone(), binding.span))
+                    .collect();
                 for (name, span) in missing {
                     self.error(
                         Diagnostic::new(ensures.span, format!("the promise says nothing of `{name}`"))
@@ -206,8 +219,11 @@ impl<'a> Checker<'a> {
             let (expected, found) = (takes.params.len(), rule.patterns.len());
             let s = if expected == 1 { "" } else { "s" };
             return self.error(
-                Diagnostic::new(rule.name.span, format!("`{}` has {expected} operand{s}, this rule has {found}", block.text))
-                    .other(takes.span, "declared here"),
+                Diagnostic::new(
+                    rule.name.span,
+                    format!("`{}` has {expected} operand{s}, this rule has {found}", block.text),
+                )
+                .other(takes.span, "declared here"),
             );
         }
         for (pattern, ty) in rule.patterns.iter().zip(&takes.params) {
@@ -304,7 +320,10 @@ impl<'a> Checker<'a> {
                     self.error(
                         Diagnostic::new(*span, format!("`{}` reads or traps: it may be matched only `once`", name.text))
                             .other(op.name.span, "declared here")
-                            .help(format!("write `({} once …)`: used once, and nothing with an effect in between", name.text)),
+                            .help(format!(
+                                "write `({} once …)`: used once, and nothing with an effect in between",
+                                name.text
+                            )),
                     );
                 }
                 if args.len() != op.params.len() {

@@ -44,9 +44,9 @@ pub fn size_and_alignment(spec: &Spec, ty: &str) -> Option<(u32, u32)> {
 /// Bytes below the base that the fixed fields of a layout take.
 pub fn fixed_bytes(spec: &Spec, layout: &Layout) -> u32 {
     let fixed = layout.fields.iter().take_while(|field| field.count.is_none());
-    fixed.filter_map(|field| size_and_alignment(spec, &field.ty.text)).fold(0u32, |used, (size, align)| {
-        used.next_multiple_of(align).saturating_add(size)
-    })
+    fixed
+        .filter_map(|field| size_and_alignment(spec, &field.ty.text))
+        .fold(0u32, |used, (size, align)| used.next_multiple_of(align).saturating_add(size))
 }
 
 fn record_size(record: &Layout) -> u32 {
@@ -87,7 +87,9 @@ pub fn check(spec: &Spec, errors: &mut Vec<Diagnostic>) {
         let params = gate.params.iter().map(|param| (&param.ty, param.name.span));
         for (ty, span) in params.chain(gate.results.iter().map(|ty| (ty, gate.name.span))) {
             if !matches!(ty, Type::Bits(32 | 64) | Type::F32 | Type::F64) {
-                errors.push(Diagnostic::new(span, format!("a gate cannot take or give {ty}")).help("use i32, i64, f32 or f64"));
+                errors.push(
+                    Diagnostic::new(span, format!("a gate cannot take or give {ty}")).help("use i32, i64, f32 or f64"),
+                );
             }
         }
     }
@@ -163,7 +165,8 @@ fn convention_rows(spec: &Spec, convention: &Convention, errors: &mut Vec<Diagno
             }
             if let Some(first) = seen.insert(&register.text, register.span) {
                 errors.push(
-                    Diagnostic::new(register.span, format!("`{}` is listed twice", register.text)).other(first, "first listed here"),
+                    Diagnostic::new(register.span, format!("`{}` is listed twice", register.text))
+                        .other(first, "first listed here"),
                 );
             }
         }

@@ -79,7 +79,9 @@ impl Checker<'_> {
                 }
                 other => {
                     let span = other.span();
-                    self.error(Diagnostic::new(span, format!("`{}` cannot take this", name.text)).help("operators take values"));
+                    self.error(
+                        Diagnostic::new(span, format!("`{}` cannot take this", name.text)).help("operators take values"),
+                    );
                 }
             }
         }

@@ -215,10 +215,13 @@ impl Typer<'_> {
                     Type::Bits(width) if low <= high => {
                         self.error(Diagnostic::new(span, format!("bit {high} of i{width}")).help("bits are counted from 0"))
                     }
-                    Type::Bits(_) => self.error(Diagnostic::new(span, format!("bits {high} to {low} are none")).help(
-                        "the higher bit is written first: `x[31:0]`",
-                    )),
-                    ty => self.error(Diagnostic::new(span, format!("a slice of {ty}")).help("`bits(x)` takes a float as bits")),
+                    Type::Bits(_) => self.error(
+                        Diagnostic::new(span, format!("bits {high} to {low} are none"))
+                            .help("the higher bit is written first: `x[31:0]`"),
+                    ),
+                    ty => {
+                        self.error(Diagnostic::new(span, format!("a slice of {ty}")).help("`bits(x)` takes a float as bits"))
+                    }
                 }
             }
             ExprKind::Tuple(parts) => {
@@ -246,7 +249,8 @@ impl Typer<'_> {
         match want {
             Some(Type::Bits(width)) => {
                 let width = *width;
-                let (low, high) = if width >= 127 { (i128::MIN, i128::MAX) } else { (-(1 << (width - 1)), (1 << width) - 1) };
+                let (low, high) =
+                    if width >= 127 { (i128::MIN, i128::MAX) } else { (-(1 << (width - 1)), (1 << width) - 1) };
                 if value < low || value > high {
                     let hex = if value < 0 { format!("-{:#x}", value.unsigned_abs()) } else { format!("{value:#x}") };
                     self.error(Diagnostic::new(span, format!("the literal {value} does not fit i{width}")).label(hex));
@@ -264,8 +268,7 @@ impl Typer<'_> {
                 self.error(error)
             }
             None => self.error(
-                Diagnostic::new(span, "the width of this literal is not known")
-                    .help("put it beside a value of known width"),
+                Diagnostic::new(span, "the width of this literal is not known").help("put it beside a value of known width"),
             ),
         }
     }
@@ -386,9 +389,8 @@ impl Typer<'_> {
     }
 
     fn unary(&mut self, name: &Name, shape: &Shape, arg: &mut Expr, span: Span, want: Option<&Type>) -> Type {
-        let wrong = |found: &Type, wanted: &str| {
-            Diagnostic::new(span, format!("`{}` takes {wanted}, found {found}", name.text))
-        };
+        let wrong =
+            |found: &Type, wanted: &str| Diagnostic::new(span, format!("`{}` takes {wanted}, found {found}", name.text));
         match shape {
             Shape::Unary => {
                 let ty = self.infer(arg, want);
@@ -511,7 +513,9 @@ fn needs_width(expr: &Expr) -> bool {
         ExprKind::Var(name) => name.starts_with("layout."),
         ExprKind::Unary(_, operand) => needs_width(operand),
         ExprKind::Binary(op, left, right) => {
-            !matches!(op, BinaryOp::Eq | BinaryOp::Ne | BinaryOp::And | BinaryOp::Or) && needs_width(left) && needs_width(right)
+            !matches!(op, BinaryOp::Eq | BinaryOp::Ne | BinaryOp::And | BinaryOp::Or)
+                && needs_width(left)
+                && needs_width(right)
         }
         ExprKind::If(_, yes, no) => needs_width(yes) && needs_width(no),
         _ => false,

@@ -63,7 +63,8 @@ fn instance(spec: &Spec) -> TokenStream {
     let docs: Vec<_> = arrays.iter().map(|(field, _)| comment(spec, field.span)).collect();
     let parts = arrays.iter().map(|(field, _)| size_and_alignment(spec, &field.ty.text).unwrap_or((8, 8)));
     let (sizes, aligns): (Vec<u32>, Vec<u32>) = parts.unzip();
-    let (wide_sizes, wide_aligns) = (sizes.iter().map(|size| u64::from(*size)), aligns.iter().map(|align| u64::from(*align)));
+    let (wide_sizes, wide_aligns) =
+        (sizes.iter().map(|size| u64::from(*size)), aligns.iter().map(|align| u64::from(*align)));
     let steps = sizes.iter().map(|size| i32::try_from(*size).unwrap_or(0));
     quote! {
         /// How many of each counted thing a module has.

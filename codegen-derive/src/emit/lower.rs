@@ -134,9 +134,10 @@ impl Emission<'_> {
 
     /// Whether a role stands as base after this part.
     fn later_base(&self, literal: &AddrLit, part: &Expr) -> bool {
-        literal.parts.iter().any(|(other, _)| {
-            other.span.start > part.span.start && matches!(viewed(other), Some("mem0" | "instance"))
-        })
+        literal
+            .parts
+            .iter()
+            .any(|(other, _)| other.span.start > part.span.start && matches!(viewed(other), Some("mem0" | "instance")))
     }
 
     fn is_register(&self, name: &str) -> bool {
@@ -247,10 +248,8 @@ impl Emission<'_> {
         match step {
             Step::Let(names, right) => {
                 let results: Vec<Option<usize>> = names.iter().map(|name| self.results.get(&name.text).copied()).collect();
-                let outs: Vec<Ident> = names
-                    .iter()
-                    .map(|name| if name.text == "_" { self.fresh() } else { register(&name.text) })
-                    .collect();
+                let outs: Vec<Ident> =
+                    names.iter().map(|name| if name.text == "_" { self.fresh() } else { register(&name.text) }).collect();
                 self.right(right, &outs, &results);
                 self.values.extend(names.iter().map(|name| name.text.clone()));
             }
@@ -457,8 +456,7 @@ fn rule(
     let loads: TokenStream = loads.collect();
     let sinks = matched.once.iter().map(|inst| quote!(cx.sink(#inst);));
     let sinks: TokenStream = sinks.collect();
-    let mut right =
-        Emission { spec, printer, forms, results: HashMap::new(), values, fresh: 0, code: TokenStream::new() };
+    let mut right = Emission { spec, printer, forms, results: HashMap::new(), values, fresh: 0, code: TokenStream::new() };
     let end = if block.kind == BlockKind::Form {
         let value = right.form_value(&rule.right, &block.result);
         let code = std::mem::take(&mut right.code);

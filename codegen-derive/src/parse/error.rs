@@ -7,13 +7,26 @@ use pest::error::{Error, ErrorVariant, InputLocation};
 
 /// What items start with.
 const ITEMS: &[&str] = &[
-    "op", "fn", "inst", "frame", "lower", "simplify", "form", "const", "role", "layout", "record", "gate", "trap", "convention",
+    "op",
+    "fn",
+    "inst",
+    "frame",
+    "lower",
+    "simplify",
+    "form",
+    "const",
+    "role",
+    "layout",
+    "record",
+    "gate",
+    "trap",
+    "convention",
 ];
 
 /// Words that cannot be names: `keyword` in the grammar.
 const KEYWORDS: &[&str] = &[
-    "rule", "if", "then", "else", "prefer", "when", "let", "in", "trap", "read", "write", "result", "seq", "branch", "yield",
-    "const", "once", "and", "or", "true", "false", "fault", "clobbers", "jump",
+    "rule", "if", "then", "else", "prefer", "when", "let", "in", "trap", "read", "write", "result", "seq", "branch",
+    "yield", "const", "once", "and", "or", "true", "false", "fault", "clobbers", "jump",
 ];
 
 /// Where the next line begins that starts an item, at or after a place.

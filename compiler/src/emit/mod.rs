@@ -204,7 +204,9 @@ impl Emitter {
                 self.branch(cc, second, succs[0], succs[1], next);
                 Ok(())
             }
-            MInst::BranchTable { index, clamped, table, entries } => self.branch_table(index, clamped, table, &entries, succs),
+            MInst::BranchTable { index, clamped, table, entries } => {
+                self.branch_table(index, clamped, table, &entries, succs)
+            }
             MInst::TrapIf { cc, code } => {
                 self.trap_when(cc, code, origin, None);
                 Ok(())
@@ -328,11 +330,7 @@ impl Emitter {
             .collect();
         sites.sort_by_key(|site| (site.offset, site.code));
         Ok(CompiledFunction {
-            relocs: self
-                .relocs
-                .iter()
-                .map(|&(end, target)| Reloc { offset: assembled.offset(end) - 4, target })
-                .collect(),
+            relocs: self.relocs.iter().map(|&(end, target)| Reloc { offset: assembled.offset(end) - 4, target }).collect(),
             sites,
             tables: self.tables.iter().map(|&target| assembled.target_offset(target)).collect(),
             frame_size: self.frame,

@@ -218,8 +218,9 @@ impl Translator<'_, '_> {
                 self.stack.push(value);
             }
             other => {
-                return Err(CompileError::new(ErrorKind::Unsupported, format!("the operator {other:?}"))
-                    .at(u64::from(self.offset)));
+                return Err(
+                    CompileError::new(ErrorKind::Unsupported, format!("the operator {other:?}")).at(u64::from(self.offset))
+                );
             }
         }
         Ok(())

@@ -112,8 +112,22 @@ pub const R15: Reg = Reg::gpr(15);
 
 pub fn gpr8(hw: u8) -> Register {
     const R: [Register; 16] = [
-        Register::AL, Register::CL, Register::DL, Register::BL, Register::SPL, Register::BPL, Register::SIL, Register::DIL,
-        Register::R8L, Register::R9L, Register::R10L, Register::R11L, Register::R12L, Register::R13L, Register::R14L, Register::R15L,
+        Register::AL,
+        Register::CL,
+        Register::DL,
+        Register::BL,
+        Register::SPL,
+        Register::BPL,
+        Register::SIL,
+        Register::DIL,
+        Register::R8L,
+        Register::R9L,
+        Register::R10L,
+        Register::R11L,
+        Register::R12L,
+        Register::R13L,
+        Register::R14L,
+        Register::R15L,
     ];
     R[(hw & 15) as usize]
 }
@@ -138,12 +152,42 @@ pub fn xmm(hw: u8) -> Register {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Cc {
-    O, NO, B, AE, E, NE, BE, A, S, NS, P, NP, L, GE, LE, G,
+    O,
+    NO,
+    B,
+    AE,
+    E,
+    NE,
+    BE,
+    A,
+    S,
+    NS,
+    P,
+    NP,
+    L,
+    GE,
+    LE,
+    G,
 }
 
 impl Cc {
     const ALL: [Cc; 16] = [
-        Cc::O, Cc::NO, Cc::B, Cc::AE, Cc::E, Cc::NE, Cc::BE, Cc::A, Cc::S, Cc::NS, Cc::P, Cc::NP, Cc::L, Cc::GE, Cc::LE, Cc::G,
+        Cc::O,
+        Cc::NO,
+        Cc::B,
+        Cc::AE,
+        Cc::E,
+        Cc::NE,
+        Cc::BE,
+        Cc::A,
+        Cc::S,
+        Cc::NS,
+        Cc::P,
+        Cc::NP,
+        Cc::L,
+        Cc::GE,
+        Cc::LE,
+        Cc::G,
     ];
 
     /// The condition that holds exactly when this one does not.

@@ -111,7 +111,13 @@ impl Wasi {
     }
 
     /// Reads or writes buffer after buffer; stops at the first that is not filled. `offset` none: at the file's position.
-    fn transfer(&mut self, memory: &mut Memory, args: [u64; 3], system_calls: [usize; 2], offset: Option<u64>) -> Result<u32> {
+    fn transfer(
+        &mut self,
+        memory: &mut Memory,
+        args: [u64; 3],
+        system_calls: [usize; 2],
+        offset: Option<u64>,
+    ) -> Result<u32> {
         let fd = self.file(args[0])?;
         if self.descriptor(args[0])?.is_directory {
             return Err(if system_calls[0] == number::READ { Errno::ISDIR } else { Errno::BADF });

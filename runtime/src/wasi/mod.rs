@@ -103,13 +103,8 @@ const FUNCTIONS: &[(&str, &str, Call)] = &[
 ];
 
 /// Functions of the interface that answer `nosys`, with their parameter types.
-pub const MISSING: &[(&str, &str)] = &[
-    ("proc_raise", "i"),
-    ("sock_accept", "iii"),
-    ("sock_recv", "iiiiii"),
-    ("sock_send", "iiiii"),
-    ("sock_shutdown", "ii"),
-];
+pub const MISSING: &[(&str, &str)] =
+    &[("proc_raise", "i"), ("sock_accept", "iii"), ("sock_recv", "iiiiii"), ("sock_send", "iiiii"), ("sock_shutdown", "ii")];
 
 fn function_type(params: &str, results: &[ValueType]) -> FunctionType {
     let params = params.chars().map(|c| if c == 'I' { ValueType::I64 } else { ValueType::I32 }).collect();
