@@ -145,14 +145,30 @@ pub(crate) struct Instance {
     pub dropped_elements: Vec<bool>,
 }
 
+/// Limits of a store's instances.
 pub struct Config {
     pub stack_size: u64,
+    /// Of each memory.
     pub max_memory_pages: u64,
+    /// Of each table.
+    pub max_table_elements: u64,
 }
 
 impl Default for Config {
     fn default() -> Config {
-        Config { stack_size: 8 << 20, max_memory_pages: MEMORY_MAX_PAGES }
+        Config { stack_size: 8 << 20, max_memory_pages: MEMORY_MAX_PAGES, max_table_elements: TABLE_LIMIT }
+    }
+}
+
+impl Config {
+    /// The limits that a program was granted.
+    pub fn new(grants: &Grants) -> Config {
+        let most = Config::default();
+        Config {
+            stack_size: grants.stack_size,
+            max_memory_pages: grants.max_memory_pages.map_or(most.max_memory_pages, u64::from),
+            max_table_elements: grants.max_table_elements.map_or(most.max_table_elements, u64::from),
+        }
     }
 }
 
@@ -178,11 +194,16 @@ pub struct Store {
 /// Host and guest may call each other this deep.
 const MAX_DEPTH: u32 = 200;
 
+/// A guest stack is never smaller.
+const STACK_MINIMUM: u64 = 4096;
+
 impl Store {
     pub fn new(config: Config) -> Result<Box<Store>, i32> {
-        trap::install();
+        crate::signal::install();
+        crate::enter::prepare();
         let guard = STACK_GUARD as usize;
-        let stack = Reservation::new(guard + (config.stack_size as usize).next_multiple_of(4096), sys::PROT_NONE)?;
+        let size = config.stack_size.clamp(STACK_MINIMUM, 1 << 40) as usize;
+        let stack = Reservation::new(guard + size.next_multiple_of(4096), sys::PROT_NONE)?;
         stack.commit(guard, stack.length - guard)?;
         let mut store = Box::new(Store {
             context: Box::new(Context::default()),
@@ -203,7 +224,9 @@ impl Store {
             depth: 0,
         });
         store.function_info.push(FunctionInfo { signature: 0, host: None });
-        store.context.guest_rsp = (store.stack.start as usize + store.stack.length - 64) as u64;
+        store.context.stack_low = store.stack.start as u64;
+        store.context.stack_high = (store.stack.start as usize + store.stack.length) as u64;
+        store.context.guest_rsp = store.context.stack_high - 64;
         let pointer: *mut Store = &mut *store;
         store.context.store = pointer;
         Ok(store)
@@ -218,6 +241,23 @@ impl Store {
                 self.signatures.len() as u32
             }
         }
+    }
+
+    /// How many functions, tables, memories, globals and regions there are.
+    pub(crate) fn extent(&self) -> [usize; 5] {
+        let functions = self.functions.count as usize;
+        [functions, self.tables.len(), self.memories.len(), self.globals.len(), self.regions.len()]
+    }
+
+    /// Gives up what was made since `extent` said so; nothing may refer to it.
+    pub(crate) fn shrink(&mut self, to: [usize; 5]) {
+        let [functions, tables, memories, globals, regions] = to;
+        self.functions.shrink(functions as u32);
+        self.function_info.truncate(functions);
+        self.tables.truncate(tables);
+        self.memories.truncate(memories);
+        self.globals.truncate(globals);
+        self.regions.truncate(regions);
     }
 
     pub fn function_type(&self, reference: u32) -> Option<&FunctionType> {
@@ -245,7 +285,7 @@ impl Store {
     }
 
     pub fn host_table(&mut self, ty: &TableType) -> Result<Extern, i32> {
-        let slots = Slots::new(ty.limits.min, ty.limits.max)?;
+        let slots = Slots::new(ty.limits.min, ty.limits.max, self.config.max_table_elements)?;
         self.tables.push(Table { slots, element: ty.element, max: ty.limits.max, private_to: None });
         Ok(Extern::Table(self.tables.len() as u32 - 1))
     }
@@ -334,6 +374,11 @@ impl Store {
         let parameter_words = words.len();
         let (integers, floats) = split(&ty.results);
         words.resize(parameter_words + integers.saturating_sub(6) + floats.saturating_sub(8), 0);
+        // `enter` writes these words as host code: they must not reach the guard below what the guest has used already.
+        let room = self.context.guest_rsp.saturating_sub(self.context.stack_low + STACK_GUARD);
+        if room < 8 * words.len() as u64 + 64 {
+            return Err(Trap::code(TrapCode::CallStackExhausted));
+        }
         frame.words = words.as_mut_ptr();
         frame.word_count = words.len() as u64;
         frame.parameter_words = parameter_words as u64;
