@@ -80,6 +80,7 @@ const ALWAYS: &[usize] = &[
     number::MMAP,
     number::MPROTECT,
     number::MUNMAP,
+    number::MADVISE,
     number::WRITE,
     number::CLOSE,
     number::RT_SIGRETURN,

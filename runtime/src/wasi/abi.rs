@@ -16,7 +16,7 @@ impl Errno {
     pub const BUSY: Errno = Errno(10);
     pub const ILSEQ: Errno = Errno(25);
     pub const INVAL: Errno = Errno(28);
-    pub const ISDIR: Errno = Errno(31);
+    pub const LOOP: Errno = Errno(32);
     pub const MFILE: Errno = Errno(33);
     pub const NAMETOOLONG: Errno = Errno(37);
     pub const NOENT: Errno = Errno(44);

@@ -1,6 +1,6 @@
 //! Operations on descriptors.
 
-use super::abi::{Errno, Layout, Memory, Result, Stat, entry_type, fdflags, filetype, flags, rights};
+use super::abi::{Errno, Failure, Layout, Memory, Result, Stat, entry_type, fdflags, filetype, flags, rights};
 use super::descriptors::{Descriptor, Kind};
 use super::{Wasi, call, call_again};
 use crate::sys::number;
@@ -170,14 +170,13 @@ impl Wasi {
         let descriptor = self.descriptors.get(args[0])?;
         let permitted = if way == Transfer::Read { descriptor.readable } else { descriptor.writable };
         match descriptor.kind {
-            Kind::Directory if way == Transfer::Read && offset.is_some() => return Err(Errno::ISDIR.into()),
             Kind::Directory => return Err(Errno::BADF.into()),
             _ if !permitted => return Err(Errno::BADF.into()),
             Kind::Input | Kind::Output | Kind::Socket if offset.is_some() => return Err(Errno::SPIPE.into()),
             _ => {}
         }
         if most == 0 && memory.vectors(args[1], args[2], 1)?.len() == 1 {
-            return Err(super::abi::Failure::Trap("the program may write no more output"));
+            return Err(Failure::Trap("the program may write no more output"));
         }
         let number = match (way, offset) {
             (Transfer::Read, None) => number::READV,
@@ -190,7 +189,7 @@ impl Wasi {
         let moved = loop {
             match call_again(number, args) {
                 // A standard stream blocks for the program, whatever whoever shares it has made of it.
-                Err(super::abi::Failure::Errno(Errno::AGAIN)) if descriptor.is_stream() => {
+                Err(Failure::Errno(Errno::AGAIN)) if descriptor.is_stream() => {
                     super::poll::wait(descriptor.fd, way == Transfer::Write)?;
                 }
                 outcome => break outcome?,
@@ -250,7 +249,10 @@ impl Wasi {
         let mut more = length > 0 && call(number::LSEEK, [fd, cookie as usize, 0, 0, 0, 0]).is_ok();
         while more {
             let bytes = core::mem::size_of_val(&entries);
-            let count = call_again(number::GETDENTS64, [fd, entries.as_mut_ptr() as usize, bytes, 0, 0, 0])?;
+            let count = match call_again(number::GETDENTS64, [fd, entries.as_mut_ptr() as usize, bytes, 0, 0, 0]) {
+                Err(Failure::Errno(Errno::NOENT)) => 0, // removed, and so empty
+                count => count?,
+            };
             more = count > 0;
             let mut at = 0;
             while more && at < count {

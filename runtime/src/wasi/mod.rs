@@ -107,7 +107,7 @@ const UNSTABLE: &[Function] = &[
     ("poll_oneoff", "ppip", |w, m, a| w.poll_oneoff(m, a, Layout::Unstable)),
     ("fd_filestat_get", "fp", |w, m, a| w.fd_filestat_get(m, a, Layout::Unstable)),
     ("path_filestat_get", "fisp", |w, m, a| w.path_filestat_get(m, a, Layout::Unstable)),
-    ("fd_seek", "fIip", |w, m, a| w.fd_seek(m, a, [1, 2, 0])),
+    ("fd_seek", "fIip", |w, m, a| w.fd_seek(m, a, [2, 0, 1])),
 ];
 
 fn find(module: &str, name: &str) -> Option<&'static Function> {
@@ -122,6 +122,11 @@ fn find(module: &str, name: &str) -> Option<&'static Function> {
 /// Whether an import is a function of WASI.
 pub fn provides(module: &str, name: &str) -> bool {
     find(module, name).is_some()
+}
+
+/// Names and types of all functions.
+pub fn functions() -> impl Iterator<Item = (&'static str, FunctionType)> {
+    FUNCTIONS.iter().map(|(name, params, _)| (*name, function_type(name, params)))
 }
 
 fn function_type(name: &str, params: &str) -> FunctionType {

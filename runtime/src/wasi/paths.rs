@@ -1,6 +1,6 @@
 //! Operations on paths; `resolve` finds what they name.
 
-use super::abi::{Errno, Layout, Memory, Result, Stat, fdflags, filetype, flags, rights};
+use super::abi::{Errno, Failure, Layout, Memory, Result, Stat, fdflags, filetype, flags, rights};
 use super::descriptors::{Descriptor, Kind, Owned};
 use super::resolve::*;
 use super::{Wasi, call, call_again};
@@ -85,7 +85,16 @@ impl Wasi {
             open |= if wanted { flag } else { 0 };
         }
         let at = self.descriptors.free()?;
-        let opened = open_beneath(directory, &path, open, if create { 0o666 } else { 0 })?;
+        let opened = open_beneath(directory, path, open, if create { 0o666 } else { 0 });
+        let opened = match opened {
+            // Linux says so of a symbolic link too.
+            Err(Failure::Errno(Errno::NOTDIR)) if open & (O_DIRECTORY | O_NOFOLLOW) == O_DIRECTORY | O_NOFOLLOW => {
+                let found = open_beneath(directory, path, O_PATH | O_NOFOLLOW, 0)?;
+                let link = super::files::stat(found.raw())?.filetype() == filetype::SYMBOLIC_LINK;
+                return Err(if link { Errno::LOOP } else { Errno::NOTDIR }.into());
+            }
+            opened => opened?,
+        };
         let is_directory = super::files::stat(opened.raw())?.filetype() == filetype::DIRECTORY;
         let kind = if is_directory { Kind::Directory } else { Kind::File };
         let mut descriptor = Descriptor::new(opened.release(), kind);
@@ -97,27 +106,27 @@ impl Wasi {
 
     pub(super) fn path_create_directory(&mut self, memory: &mut Memory, args: &[u64]) -> Result<()> {
         let (directory, path) = (self.directory(args[0])?, guest_path(memory, args[1], args[2])?);
-        let entry = Entry::find(directory, &path)?;
+        let entry = Entry::find(directory, path, Slashes::Go)?;
         call_entry(number::MKDIRAT, &entry, [0o777, 0]).map(|_| ())
     }
 
     pub(super) fn path_unlink_file(&mut self, memory: &mut Memory, args: &[u64]) -> Result<()> {
         let (directory, path) = (self.directory(args[0])?, guest_path(memory, args[1], args[2])?);
-        let entry = Entry::find(directory, &path)?.with_slash();
+        let entry = Entry::find(directory, path, Slashes::Resolve)?;
         call_entry(number::UNLINKAT, &entry, [0, 0]).map(|_| ())
     }
 
     pub(super) fn path_remove_directory(&mut self, memory: &mut Memory, args: &[u64]) -> Result<()> {
         let (directory, path) = (self.directory(args[0])?, guest_path(memory, args[1], args[2])?);
-        let entry = Entry::find(directory, &path)?;
+        let entry = Entry::find(directory, path, Slashes::Stay)?;
         call_entry(number::UNLINKAT, &entry, [AT_REMOVEDIR, 0]).map(|_| ())
     }
 
     pub(super) fn path_rename(&mut self, memory: &mut Memory, args: &[u64]) -> Result<()> {
         let (from, to) = (self.directory(args[0])?, self.directory(args[3])?);
         let (from_path, to_path) = (guest_path(memory, args[1], args[2])?, guest_path(memory, args[4], args[5])?);
-        let from = Entry::find(from, &from_path)?.with_slash();
-        let to = Entry::find(to, &to_path)?.with_slash();
+        let from = Entry::find(from, from_path, Slashes::Stay)?;
+        let to = Entry::find(to, to_path, Slashes::Stay)?;
         call_entry(number::RENAMEAT2, &from, [to.directory.raw(), to.name()]).map(|_| ())
     }
 
@@ -128,8 +137,8 @@ impl Wasi {
         if follow == 0 {
             return Err(Errno::INVAL.into());
         }
-        let from = Entry::find(from, &from_path)?.with_slash();
-        let to = Entry::find(to, &to_path)?.with_slash();
+        let from = Entry::find(from, from_path, Slashes::Resolve)?;
+        let to = Entry::find(to, to_path, Slashes::Resolve)?;
         call_entry(number::LINKAT, &from, [to.directory.raw(), to.name()]).map(|_| ())
     }
 
@@ -139,8 +148,8 @@ impl Wasi {
         if target.first() == Some(&b'/') {
             return Err(Errno::PERM.into());
         }
-        let entry = Entry::find(directory, &path)?.with_slash();
-        let target = [&target[..], b"\0"].concat();
+        let entry = Entry::find(directory, path, Slashes::Resolve)?;
+        let target = terminated(target)?;
         let args = [target.as_ptr() as usize, entry.directory.raw(), entry.name(), 0, 0, 0];
         call_again(number::SYMLINKAT, args).map(|_| ())
     }
@@ -150,7 +159,7 @@ impl Wasi {
         let (directory, path) = (self.directory(fd)?, guest_path(memory, start, length)?);
         memory.check(buffer, room, 1)?;
         memory.check(result, 4, 4)?;
-        let entry = Entry::find(directory, &path)?.with_slash();
+        let entry = Entry::find(directory, path, Slashes::Stay)?;
         let mut target = [0u8; PATH_MAX];
         let count = call_entry(number::READLINKAT, &entry, [target.as_mut_ptr() as usize, target.len()])?;
         let target = &target[..count];
@@ -169,7 +178,7 @@ impl Wasi {
     pub(super) fn path_filestat_get(&mut self, memory: &mut Memory, args: &[u64], layout: Layout) -> Result<()> {
         let follow = follow(args[1])?;
         let (directory, path) = (self.directory(args[0])?, guest_path(memory, args[2], args[3])?);
-        let found: Owned = open_beneath(directory, &path, O_PATH | follow, 0)?;
+        let found: Owned = open_beneath(directory, path, O_PATH | follow, 0)?;
         let stat = stat_entry(found.raw(), c"".as_ptr() as usize)?;
         stat.write(memory, args[4], stat.filetype(), layout)
     }
@@ -178,7 +187,7 @@ impl Wasi {
         let follow = follow(args[1])?;
         let times = super::files::times(args[4], args[5], args[6])?;
         let (directory, path) = (self.directory(args[0])?, guest_path(memory, args[2], args[3])?);
-        let found = open_beneath(directory, &path, O_PATH | follow, 0)?;
+        let found = open_beneath(directory, path, O_PATH | follow, 0)?;
         let set = [found.raw(), c"".as_ptr() as usize, times.as_ptr() as usize, AT_EMPTY_PATH, 0, 0];
         call(number::UTIMENSAT, set).map(|_| ())
     }

@@ -34,10 +34,10 @@ const AT_FDCWD: i64 = -100;
 /// Longest path the kernel takes, with its NUL.
 pub const PATH_MAX: usize = 4096;
 
+/// `openat2`; the path has a NUL behind it.
 fn open_at(directory: i64, path: &[u8], flags: u64, mode: u64, resolve: u64) -> core::result::Result<Owned, i32> {
     // A rename elsewhere while `..` was resolved makes the kernel give up: so often, and no more.
     const ATTEMPTS: u32 = 1000;
-    let path = [path, b"\0"].concat();
     let how = [flags | O_CLOEXEC, mode, resolve];
     let mut attempts = 0;
     loop {
@@ -56,6 +56,7 @@ fn open_at(directory: i64, path: &[u8], flags: u64, mode: u64, resolve: u64) -> 
 /// Opens a path beneath a directory.
 pub fn open_beneath(directory: i32, path: &[u8], flags: u64, mode: u64) -> Result<Owned> {
     let beneath = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+    let path = &terminated(path)?;
     let flags = flags | if flags & O_PATH == 0 { O_NOCTTY } else { 0 };
     // First without crossing mounts: then it is the file system of the granted directory, which is not procfs.
     let opened = match open_at(i64::from(directory), path, flags, mode, beneath | RESOLVE_NO_XDEV) {
@@ -98,7 +99,7 @@ fn is_procfs(fd: usize) -> bool {
 /// Opens a directory named by the user of the program, not by the guest.
 pub fn open_host_directory(path: &[u8]) -> core::result::Result<Owned, i32> {
     const PERM: i32 = 1;
-    let opened = open_at(AT_FDCWD, path, O_DIRECTORY, 0, 0)?;
+    let opened = open_at(AT_FDCWD, &[path, b"\0"].concat(), O_DIRECTORY, 0, 0)?;
     if is_procfs(opened.raw()) { Err(PERM) } else { Ok(opened) }
 }
 
@@ -109,54 +110,65 @@ pub fn is_terminal(fd: i32) -> bool {
     raw_call(number::IOCTL, [fd as usize, TCGETS, attributes.as_mut_ptr() as usize, 0, 0, 0]).is_ok()
 }
 
-/// A guest's path, checked as far as the kernel cannot.
-pub fn guest_path(memory: &Memory, start: u64, length: u64) -> Result<Vec<u8>> {
+/// A guest's path: UTF-8, and not so long that looking at it takes time.
+pub fn guest_path<'a>(memory: &'a Memory, start: u64, length: u64) -> Result<&'a [u8]> {
+    const MOST: usize = 1 << 20;
     let path = memory.bytes(start, length)?;
-    if path.len() >= PATH_MAX {
+    if path.len() > MOST {
         return Err(Errno::NAMETOOLONG.into());
     }
     if core::str::from_utf8(path).is_err() {
         return Err(Errno::ILSEQ.into());
     }
-    if path.contains(&0) {
-        return Err(Errno::INVAL.into());
-    }
+    Ok(path)
+}
+
+/// Checks a path as far as the kernel cannot, with a NUL behind it.
+pub fn terminated(path: &[u8]) -> Result<Vec<u8>> {
     if path.is_empty() {
         return Err(Errno::NOENT.into());
     }
-    Ok(path.to_vec())
+    if path.len() >= PATH_MAX {
+        return Err(Errno::NAMETOOLONG.into());
+    }
+    if path.contains(&0) {
+        return Err(Errno::INVAL.into());
+    }
+    Ok([path, b"\0"].concat())
+}
+
+/// What slashes behind the last component mean.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Slashes {
+    /// They stay: the kernel knows what they mean to the call.
+    Stay,
+    /// They go: the call is for directories anyway.
+    Go,
+    /// The directory that is named is looked into, if it is one.
+    Resolve,
 }
 
 /// The directory that holds the last component of a path, and that component as the kernel takes it.
 pub struct Entry {
     pub directory: Owned,
     name: Vec<u8>,
-    /// Slashes stood behind it: it must be a directory.
-    pub slash: bool,
 }
 
 impl Entry {
     /// Resolves all but the last component. One that is `..` is resolved too, and the entry is `.` in it.
-    pub fn find(directory: i32, path: &[u8]) -> Result<Entry> {
+    pub fn find(directory: i32, path: &[u8], slashes: Slashes) -> Result<Entry> {
         let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |at| at + 1);
         let start = path[..end].iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
-        let name = &path[start..end];
-        let (before, name) = match name {
+        let resolve = slashes == Slashes::Resolve && end < path.len();
+        let (before, name) = match &path[start..end] {
             b"" | b".." => (path, &b"."[..]),
+            _ if resolve => (path, &b"."[..]),
             name if start == 0 => (&b"."[..], name),
             name => (&path[..start], name),
         };
-        let directory = open_beneath(directory, before, O_PATH | O_DIRECTORY, 0)?;
-        Ok(Entry { directory, name: [name, b"\0"].concat(), slash: end < path.len() })
-    }
-
-    /// The name with a slash behind it, if one was there.
-    pub fn with_slash(mut self) -> Entry {
-        if self.slash {
-            self.name.pop();
-            self.name.extend(b"/\0");
-        }
-        self
+        let slash = if slashes == Slashes::Stay && end < path.len() { &b"/"[..] } else { b"" };
+        let name = terminated(&[name, slash].concat())?;
+        Ok(Entry { directory: open_beneath(directory, before, O_PATH | O_DIRECTORY, 0)?, name })
     }
 
     pub fn name(&self) -> usize {

@@ -1,6 +1,6 @@
 //! Arguments, environment, clocks, randomness, scheduling.
 
-use super::abi::{Errno, Memory, Result};
+use super::abi::{Errno, Failure, Memory, Result};
 use super::{Wasi, call, call_again};
 use crate::sys::number;
 use alloc::vec::Vec;
@@ -55,7 +55,7 @@ impl Wasi {
             let count = call_again(number::GETRANDOM, [bytes.as_mut_ptr() as usize, length, 0, 0, 0, 0])?;
             bytes = &mut bytes[count..];
             if crate::interrupt::pending() {
-                return Err(super::abi::Failure::Timeout);
+                return Err(Failure::Timeout);
             }
         }
         Ok(())
