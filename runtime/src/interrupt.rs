@@ -29,6 +29,7 @@ impl Deadline {
         // SAFETY: the kernel reads the event and the times, and writes the timer's number.
         unsafe {
             let thread = sys::check(sys::syscall(number::GETTID, [0; 6]))?;
+            event[0] = signal::TIMER_VALUE;
             event[1] = signal::SIGALRM as u64 | SIGEV_THREAD_ID << 32;
             event[2] = thread as u64;
             let create = [MONOTONIC, event.as_ptr() as usize, &raw mut timer as usize, 0, 0, 0];

@@ -19,6 +19,8 @@ const SIGNALS: [usize; 5] = [SIGILL, SIGBUS, SIGFPE, SIGSEGV, SIGALRM];
 
 /// The `si_code` of a timer; the processor's are positive.
 const SI_TIMER: i32 = -2;
+/// What our timers send with their signal, so that other timers of the process are not taken for them.
+pub(crate) const TIMER_VALUE: u64 = u64::from_le_bytes(*b"vwasm\0\0\0");
 
 const SA_SIGINFO: u64 = 4;
 const SA_RESTORER: u64 = 0x0400_0000;
@@ -225,7 +227,8 @@ extern "C" fn handle(signal: i32, info: *mut u8, ucontext: *mut u8) {
         let code = info.add(8).cast::<i32>().read();
         let address = info.add(16).cast::<u64>().read();
         let context = current::get();
-        let from_timer = signal as usize == SIGALRM && code == SI_TIMER;
+        let value = info.add(24).cast::<u64>().read();
+        let from_timer = signal as usize == SIGALRM && code == SI_TIMER && value == TIMER_VALUE;
         if context.is_null() {
             if from_timer {
                 return;

@@ -310,6 +310,45 @@ fn confined() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
+/// A kernel without Landlock and filters, as far as a filter can play one.
+#[test]
+fn kernel_without_confinement() {
+    use std::os::unix::process::CommandExt;
+    use vwasm_runtime::sys::{number, syscall};
+    const NOSYS: u32 = 0x0005_0000 | 38;
+    const ALLOW: u32 = 0x7fff_0000;
+    // struct sock_filter: code and jumps in the low half, value in the high one.
+    let step = |code: u64, if_true: u64, value: usize| code | if_true << 16 | (value as u64) << 32;
+    let filter: [u64; 5] = [
+        step(0x20, 0, 0),
+        step(0x15, 2, number::SECCOMP),
+        step(0x15, 1, number::LANDLOCK_CREATE_RULESET),
+        step(0x06, 0, ALLOW as usize),
+        step(0x06, 0, NOSYS as usize),
+    ];
+    let directory = Directory::new("old-kernel");
+    let program = executable(&directory, "program", STREAMS.as_bytes(), nothing());
+    let run_there = |narrow: &str| {
+        let mut command = Command::new(&program);
+        command.env("VWASM_NARROW", narrow).stdin(Stdio::null());
+        // SAFETY: only system calls, whose structures live as long as the closure.
+        unsafe {
+            command.pre_exec(move || {
+                let list = [filter.len(), filter.as_ptr() as usize];
+                syscall(number::PRCTL, [38, 1, 0, 0, 0, 0]);
+                syscall(number::SECCOMP, [1, 0, list.as_ptr() as usize, 0, 0, 0]);
+                Ok(())
+            });
+        }
+        command.output().unwrap()
+    };
+    let output = run_there("");
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), "text".into()), "{}", text(&output.stderr));
+    let output = run_there("confined");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("this kernel has no Landlock"), "{}", text(&output.stderr));
+}
+
 #[test]
 fn signals() {
     let forever = "(module (func (export \"_start\") (loop $again (br $again))))";

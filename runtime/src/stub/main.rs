@@ -217,10 +217,13 @@ fn run(
         InstantiateError::Trap(trap) => trap,
         InstantiateError::Link(message) | InstantiateError::Resources(message) => Trap::host(&message),
     })?;
-    match store.export(instance, "_start") {
+    let outcome = match store.export(instance, "_start") {
         Some(Extern::Function(start)) => store.invoke(start, &[], &mut []),
         _ => Ok(()),
-    }
+    };
+    // The process ends now, and its memory with it.
+    core::mem::forget(store);
+    outcome
 }
 
 #[panic_handler]

@@ -3,7 +3,7 @@
 //! Takes the grants of a program (arguments, environment, directories, sockets, limits), gives host functions by name. Every
 //! guest pointer is checked against the caller's memory before use (`abi`); descriptors are the program's own (`descriptors`);
 //! every path is resolved by the kernel beneath the directory it starts from (`resolve`). Flags, kinds of descriptors and error
-//! numbers are those of Wasmtime; where the two part, `tests/wasi/README.md` says so.
+//! numbers are those of Wasmtime; `tests/wasi/differences.txt` lists where the two part.
 
 mod abi;
 mod descriptors;
