@@ -52,9 +52,12 @@ pub fn executable(directory: &Directory, name: &str, module: &[u8], grants: Gran
     use std::os::unix::fs::PermissionsExt;
     let mut compiled = compiled(module);
     compiled.manifest.grants = grants;
-    let path = directory.path().join(name);
-    std::fs::write(&path, vwasm::image::executable(&compiled).unwrap()).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let (image, path) = (directory.path().join(format!("{name}.image")), directory.path().join(name));
+    std::fs::write(&image, vwasm::image::executable(&compiled).unwrap()).unwrap();
+    std::fs::set_permissions(&image, std::fs::Permissions::from_mode(0o755)).unwrap();
+    // A file that is open for writing cannot be run, and a process that another thread starts may have it open for a moment:
+    // so this process never opens the one that is run.
+    assert!(Command::new("cp").arg(&image).arg(&path).status().unwrap().success());
     path
 }
 

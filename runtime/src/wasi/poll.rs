@@ -41,8 +41,8 @@ struct Subscription {
     user: u64,
     kind: u8,
     waiting: Waiting,
-    /// A regular file's guest number: its end is told.
-    file: Option<u64>,
+    /// The descriptor's guest number.
+    number: u64,
 }
 
 fn now(clock: u64) -> Result<u64> {
@@ -130,7 +130,7 @@ impl Wasi {
                 (REALTIME | MONOTONIC, false) => now(MONOTONIC)?.saturating_add(timeout),
                 _ => return Err(Errno::INVAL.into()),
             };
-            return Ok(Subscription { user, kind, waiting: Waiting::Until(until), file: None });
+            return Ok(Subscription { user, kind, waiting: Waiting::Until(until), number: 0 });
         }
         if kind != READ && kind != WRITE {
             return Err(Errno::INVAL.into());
@@ -147,19 +147,22 @@ impl Wasi {
             return Err(Errno::BADF.into());
         }
         polls.push(Poll { fd: descriptor.fd, events: if kind == READ { POLLIN } else { POLLOUT }, happened: 0 });
-        let file = (descriptor.kind == Kind::File && kind == READ).then_some(number);
-        Ok(Subscription { user, kind, waiting: Waiting::Descriptor(polls.len() - 1), file })
+        Ok(Subscription { user, kind, waiting: Waiting::Descriptor(polls.len() - 1), number })
     }
 
-    /// The event's flag that nothing more will come: the other end is closed, or the file's end is reached.
+    /// The event's flag that nothing more will come: the other end is closed, or a file's end is reached. Of a standard stream it
+    /// is never told.
     fn hangup(&self, subscription: &Subscription, happened: u16) -> Result<u16> {
-        let Some(number) = subscription.file else { return Ok(u16::from(happened & POLLHUP != 0)) };
-        let fd = self.descriptors.get(number)?.fd as usize;
+        let descriptor = self.descriptors.get(subscription.number)?;
+        if descriptor.is_stream() {
+            return Ok(0);
+        }
+        let fd = descriptor.fd as usize;
         let stat = super::files::stat(fd)?;
         if stat.filetype() != filetype::REGULAR_FILE {
             return Ok(u16::from(happened & POLLHUP != 0));
         }
         let position = call(number::LSEEK, [fd, 0, 1, 0, 0, 0])?;
-        Ok(u16::from(position as u64 >= stat.size()))
+        Ok(u16::from(subscription.kind == READ && position as u64 >= stat.size()))
     }
 }
