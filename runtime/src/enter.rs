@@ -103,7 +103,8 @@ unsafe extern "C" {
 pub fn prepare() {
     if crate::cpu::has_avx() {
         // SAFETY: a byte, which only ever changes from 0 to 1; code that still sees 0 runs on the same thread no guest.
-        unsafe { core::sync::atomic::AtomicU8::from_ptr(&raw mut vwasm_has_avx) }.store(1, core::sync::atomic::Ordering::Relaxed);
+        unsafe { core::sync::atomic::AtomicU8::from_ptr(&raw mut vwasm_has_avx) }
+            .store(1, core::sync::atomic::Ordering::Relaxed);
     }
 }
 

@@ -104,8 +104,13 @@ impl Trap {
         }
         for (number, entry) in self.backtrace.iter().enumerate() {
             let offset = entry.offset.map_or("?".to_string(), |offset| alloc::format!("{offset:#x}"));
-            let module = if entry.module.is_empty() { "<unknown>" } else { &entry.module };
-            let name = entry.name.clone().unwrap_or_else(|| alloc::format!("<wasm function {}>", entry.function));
+            // Names are the module's: nothing in them may command a terminal.
+            let module =
+                if entry.module.is_empty() { "<unknown>".to_string() } else { entry.module.escape_debug().to_string() };
+            let name = match &entry.name {
+                Some(name) => name.escape_debug().to_string(),
+                None => alloc::format!("<wasm function {}>", entry.function),
+            };
             text.push_str(&alloc::format!("  {number:>3}: {offset:>8} - {module}!{name}\n"));
         }
         text.push_str(&alloc::format!("wasm trap: {}\n", self.message()));

@@ -2,12 +2,12 @@
 //! memory, or leaves a descriptor behind. `VWASM_CALLS=1000000` makes the run long.
 
 use std::rc::Rc;
-use vwasm_tests::support::*;
 use vwasm_runtime::interrupt::Deadline;
 use vwasm_runtime::manifest::{FunctionType, ValueType};
 use vwasm_runtime::store::{Config, Extern, Module, Store};
 use vwasm_runtime::trap::TrapKind;
 use vwasm_runtime::wasi::{self, Wasi};
+use vwasm_tests::support::*;
 
 const MEMORY: u64 = 2 << 16;
 
@@ -26,7 +26,8 @@ impl Random {
     }
 
     fn argument(&mut self, ty: ValueType) -> u64 {
-        let edges = [0, 1, 3, 4, 8, 64, MEMORY - 1, MEMORY, MEMORY - 8, 1 << 31, (1 << 31) - 1, 1 << 32, 1 << 62, 1 << 63, u64::MAX];
+        let edges =
+            [0, 1, 3, 4, 8, 64, MEMORY - 1, MEMORY, MEMORY - 8, 1 << 31, (1 << 31) - 1, 1 << 32, 1 << 62, 1 << 63, u64::MAX];
         let value = match self.below(8) {
             0 | 1 => edges[self.below(edges.len() as u64) as usize],
             2 => edges[self.below(edges.len() as u64) as usize].wrapping_add(self.below(64)).wrapping_sub(32),
@@ -42,7 +43,8 @@ impl Random {
 
 /// A module with an export for every function that passes its arguments on, and one that fills the memory anew.
 fn module() -> String {
-    let types = |list: &[ValueType]| list.iter().map(|ty| if *ty == ValueType::I64 { " i64" } else { " i32" }).collect::<String>();
+    let types =
+        |list: &[ValueType]| list.iter().map(|ty| if *ty == ValueType::I64 { " i64" } else { " i32" }).collect::<String>();
     let (mut imports, mut exports) = (String::new(), String::new());
     for (name, FunctionType { params, results }) in wasi::functions() {
         let ty = format!("(param{}) (result{})", types(&params), types(&results));

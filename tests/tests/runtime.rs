@@ -2,11 +2,11 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use vwasm_tests::support::*;
 use vwasm_runtime::layout::TrapCode;
 use vwasm_runtime::manifest::{FunctionType, Limits, ValueType};
 use vwasm_runtime::store::{Config, Extern, Module, Store};
 use vwasm_runtime::trap::{Trap, TrapKind};
+use vwasm_tests::support::*;
 
 fn load(text: &str) -> Rc<Module> {
     let compiled = compiled(text.as_bytes());
@@ -109,7 +109,8 @@ fn floating_point_control() {
     let usual = control_word();
     set_control_word(STRANGE);
     let mut results = [[0]; 2];
-    let outcomes = [2.0f64.to_bits(), 9].into_iter().zip(&mut results).map(|(arg, result)| store.invoke(third, &[arg], result).is_ok());
+    let outcomes =
+        [2.0f64.to_bits(), 9].into_iter().zip(&mut results).map(|(arg, result)| store.invoke(third, &[arg], result).is_ok());
     let fine = outcomes.fold(true, |all, one| all & one);
     let after_return = control_word() & 0xffc0;
     let trapped = store.invoke(trap, &[], &mut []).is_err();

@@ -208,8 +208,16 @@ fn time() {
         ("copy", "", "(memory.copy (i32.const 1) (i32.const 0) (i32.const 0x1ffffff0)) (loop $again (br $again))"),
         ("table", "", "(loop $again (table.fill 0 (i32.const 0) (ref.null func) (i32.const 9000000)) (br $again))"),
         ("grow", "", "(loop $again (drop (table.grow 1 (ref.null func) (i32.const 1))) (br $again))"),
-        ("sleep", poll, "(i64.store (i32.const 24) (i64.const 100000000000)) (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 96)))"),
-        ("read", read, "(i32.store (i32.const 4) (i32.const 8)) (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 16)))"),
+        (
+            "sleep",
+            poll,
+            "(i64.store (i32.const 24) (i64.const 100000000000)) (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 96)))",
+        ),
+        (
+            "read",
+            read,
+            "(i32.store (i32.const 4) (i32.const 8)) (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 16)))",
+        ),
         ("random", random, "(loop $again (drop (call $random (i32.const 0) (i32.const 0x1fffffff))) (br $again))"),
     ] {
         let module = format!(
@@ -354,7 +362,9 @@ fn signals() {
     let forever = "(module (func (export \"_start\") (loop $again (br $again))))";
     let directory = Directory::new("signals");
     let program = executable(&directory, "program", forever.as_bytes(), nothing());
-    for (signal, by_signal, status) in [("INT", Some(2), None), ("TERM", Some(15), None), ("SEGV", None, Some(139)), ("ILL", None, Some(132))] {
+    for (signal, by_signal, status) in
+        [("INT", Some(2), None), ("TERM", Some(15), None), ("SEGV", None, Some(139)), ("ILL", None, Some(132))]
+    {
         let mut child = Command::new(&program).stderr(Stdio::piped()).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(100));
         assert!(Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status().unwrap().success());

@@ -211,10 +211,9 @@ fn choice(allowed: &[usize]) -> Result<Vec<Step>, i32> {
     for &call in allowed {
         let condition = match call {
             // Memory never becomes executable.
-            number::MMAP | number::MPROTECT => [
-                step(LOAD, argument(2), 0, 0),
-                step(JUMP_IF_ANY_BIT, sys::PROT_EXEC as u32, 1, 0),
-            ],
+            number::MMAP | number::MPROTECT => {
+                [step(LOAD, argument(2), 0, 0), step(JUMP_IF_ANY_BIT, sys::PROT_EXEC as u32, 1, 0)]
+            }
             number::FCNTL => [step(LOAD, argument(1), 0, 0), step(JUMP_IF_EQUAL, F_SETFL, 0, 1)],
             _ => {
                 steps.push(step(JUMP_IF_EQUAL, call as u32, 0, 1));

@@ -119,7 +119,9 @@ extern "C" fn main(stack: *const usize) -> ! {
     }
     // SAFETY: the header says where the mapped manifest is.
     let manifest = unsafe { core::slice::from_raw_parts(header.manifest as *const u8, header.manifest_length as usize) };
-    let Ok(mut manifest) = Manifest::decode(manifest) else { fail("this executable is damaged: its manifest cannot be read") };
+    let Ok(mut manifest) = Manifest::decode(manifest) else {
+        fail("this executable is damaged: its manifest cannot be read")
+    };
     let narrow = String::from_utf8_lossy(&wishes.narrow);
     let confined = narrow::narrow(&mut manifest.grants, &narrow)
         .unwrap_or_else(|item| fail(&format!("VWASM_NARROW: `{item}` is not understood")));
@@ -169,22 +171,16 @@ fn grants(manifest: &Manifest) -> ! {
         }
     }
     for import in &manifest.imports {
-        text.push_str(&format!("import {}.{}\n", import.module, import.name));
+        text.push_str(&format!("import {}.{}\n", import.module.escape_debug(), import.name.escape_debug()));
     }
     sys::write_all(1, text.as_bytes());
     sys::exit(0)
 }
 
-fn run(
-    manifest: Manifest,
-    header: &ImageHeader,
-    arguments: Vec<Vec<u8>>,
-    trace: bool,
-    confined: bool,
-) -> Result<(), Trap> {
+fn run(manifest: Manifest, header: &ImageHeader, arguments: Vec<Vec<u8>>, trace: bool, confined: bool) -> Result<(), Trap> {
     let grants = manifest.grants.clone();
-    let mut store = Store::new(Config::new(&grants))
-        .unwrap_or_else(|error| fail(&format!("not enough address space (error {error})")));
+    let mut store =
+        Store::new(Config::new(&grants)).unwrap_or_else(|error| fail(&format!("not enough address space (error {error})")));
     let timeout = grants.timeout;
     let wasi = Wasi::new(&wasi::Config { arguments, grants, trace }).unwrap_or_else(|(granted, error)| {
         fail(&format!("{granted}, granted when this program was compiled, cannot be had (errno {error})"))
@@ -193,7 +189,9 @@ fn run(
     for import in &manifest.imports {
         match Wasi::function(&wasi, &mut store, &import.module, &import.name) {
             Some(function) => imports.push(Extern::Function(function)),
-            None => fail(&format!("nothing provides the import {}.{}", import.module, import.name)),
+            None => {
+                fail(&format!("nothing provides the import {}.{}", import.module.escape_debug(), import.name.escape_debug()))
+            }
         }
     }
     let deadline = timeout.map(Deadline::start).transpose();
