@@ -174,7 +174,7 @@ fn options(target: &Target) -> Result<Options> {
         Cpu::V3 | Cpu::V4 => CpuFeatures::V3,
         Cpu::Native => CpuFeatures(vwasm_runtime::cpu::features()),
     };
-    Ok(Options { cpu, keep_origins: false })
+    Ok(Options { cpu, ..Options::default() })
 }
 
 fn directory(text: &str) -> (String, String) {
@@ -270,8 +270,11 @@ fn compile_command(args: &CompileArgs) -> Result<ExitCode> {
         Emit::Ir => {
             let mut text = String::new();
             for number in 0..module.bodies.len() {
-                text +=
-                    &format!("function {}\n{}\n", module.imported_functions as usize + number, translate(&module, number)?);
+                text += &format!(
+                    "function {}\n{}\n",
+                    module.imported_functions as usize + number,
+                    translate(&module, number, &options)?
+                );
             }
             text
         }
@@ -279,7 +282,7 @@ fn compile_command(args: &CompileArgs) -> Result<ExitCode> {
             let conventions = conventions(&module);
             let mut text = String::new();
             for number in 0..module.bodies.len() {
-                let func = translate(&module, number)?;
+                let func = translate(&module, number, &options)?;
                 let code = select(&module, &conventions, number, &func, &options)?;
                 text += &format!("function {}\n{code}\n", module.imported_functions as usize + number);
             }
