@@ -1,1 +1,18 @@
 //! Helpers shared by the integration tests.
+//!
+//! - `values`: edge and random numbers
+//! - `silicon`: each rule's emitted bytes on the CPU against its operators' evaluators
+//! - `native`: memory and machine code of guests as seen from outside; the only module with `unsafe`
+
+pub mod native;
+pub mod silicon;
+pub mod values;
+
+use codegen_derive::ast::Spec;
+use std::path::Path;
+
+/// The project's specification.
+pub fn specification() -> Spec {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec");
+    codegen_derive::load(&directory).unwrap_or_else(|errors| panic!("{errors}"))
+}
