@@ -2,8 +2,10 @@
 //!
 //! - `values`: edge and random numbers
 //! - `silicon`: each rule's emitted bytes on the CPU against its operators' evaluators
-//! - `native`: memory and machine code of guests as seen from outside; the only module with `unsafe`
+//! - `model`: the instructions' evaluators, generated from spec/x86_64, and their states
+//! - `native`: guest memory from outside, and single instructions on the CPU; the only module with `unsafe`
 
+pub mod model;
 pub mod native;
 pub mod silicon;
 pub mod values;

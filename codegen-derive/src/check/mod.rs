@@ -19,6 +19,7 @@ mod simplify;
 mod types;
 
 pub use builtin::is_builtin;
+pub use inst::{operand_type, reads as inst_reads};
 pub use sandbox::{check as check_sandbox, fixed_bytes, numbers, size_and_alignment};
 
 use crate::ast::*;
