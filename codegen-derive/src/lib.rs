@@ -9,6 +9,7 @@ pub mod check;
 pub mod diagnostic;
 pub mod emit;
 pub mod parse;
+pub mod prove;
 
 use ast::Spec;
 use std::path::{Path, PathBuf};

@@ -5,7 +5,7 @@
 //! the step. The stack pointer's movement is no part of the descriptions: see [`After::exit`].
 
 use vwasm::ir::eval::*;
-use vwasm::machine::{Amode, Base, Cc, Inst, Label, Reg, RegMem};
+use vwasm::machine::{Amode, Base, Cc, Inst, Label, Reg, RegClass, RegMem};
 
 pub mod generated {
     //! Generated from `spec/x86_64/*.rules`.
@@ -107,12 +107,11 @@ impl After {
         self.known_flags = 0;
     }
 
-    pub fn forget_gpr(&mut self, hw: u8) {
-        self.known_gpr[usize::from(hw)] = 0;
-    }
-
-    pub fn forget_xmm(&mut self, hw: u8) {
-        self.known_xmm[usize::from(hw)] = 0;
+    pub fn forget(&mut self, register: Reg) {
+        match register.class() {
+            RegClass::Int => self.known_gpr[usize::from(register.hw())] = 0,
+            RegClass::Float => self.known_xmm[usize::from(register.hw())] = 0,
+        }
     }
 }
 

@@ -160,6 +160,10 @@ fn random_state(random: &mut Random, edges: &Edges) -> State {
             *register = *register & 0xffff_ffff | random.next() << 32;
         }
     }
+    // Division requires an upper half that extends the lower one.
+    if random.below(2) == 0 {
+        state.gpr[2] = random.pick(&[0, u64::MAX]);
+    }
     for register in &mut state.xmm {
         let wide = random.below(2) as usize;
         let low = if random.below(2) == 0 { random.pick(&edges.floats[wide]) } else { random.float(32 << wide) };

@@ -99,7 +99,7 @@ fn arm(inst: &Inst, printer: &Printer) -> TokenStream {
             InstStmt::Jump(target, _) => target.text == name,
             _ => false,
         });
-        transfers || crate::check::inst_reads(inst, name)
+        transfers || crate::check::reads(inst, name)
     };
     for operand in inst.operands.iter().filter(|operand| reads(&operand.name.text)) {
         let (name, value) = (super::local(&operand.name.text), read(operand));
@@ -117,6 +117,16 @@ fn arm(inst: &Inst, printer: &Printer) -> TokenStream {
                 let condition = printer.print(condition);
                 body.extend(quote!(if #condition { return Err(Fault::DivideError); }));
             }
+            InstStmt::Requires(condition) => {
+                let condition = printer.print(condition);
+                body.extend(quote!(if !#condition { return Ok(None); }));
+            }
+            InstStmt::Undefined(target, condition) => {
+                let condition = printer.print(condition);
+                let name = field(&target.text);
+                values.extend(quote!(let #held = #condition;));
+                writes.extend(quote!(if #held { out.forget(*#name); }));
+            }
             InstStmt::Assign(target, value) => {
                 let value = printer.print(value);
                 values.extend(quote!(let #held = #value;));
@@ -132,8 +142,8 @@ fn arm(inst: &Inst, printer: &Printer) -> TokenStream {
             InstStmt::FlagsUndefined(_) => writes.extend(quote!(out.forget_flags();)),
             InstStmt::Clobber(name) => {
                 let hw = register_number(&name.text).unwrap_or(0);
-                let forget = if name.text.starts_with("xmm") { quote!(forget_xmm) } else { quote!(forget_gpr) };
-                writes.extend(quote!(out.#forget(#hw);));
+                let make = if name.text.starts_with("xmm") { quote!(xmm) } else { quote!(gpr) };
+                writes.extend(quote!(out.forget(Reg::#make(#hw));));
             }
             InstStmt::Jump(target, condition) => {
                 let target = super::local(&target.text);
@@ -215,11 +225,11 @@ pub fn emit(spec: &Spec) -> TokenStream {
         /// The instructions, in order of their numbers.
         pub static NAMES: [&str; #count] = [#(#names),*];
 
-        /// What an instruction does to a state.
-        pub fn step(inst: &Inst, s: &State, memory: &mut dyn Memory) -> Result<After, Fault> {
+        /// What an instruction does to a state; none where its description requires something else of the operands.
+        pub fn step(inst: &Inst, s: &State, memory: &mut dyn Memory) -> Result<Option<After>, Fault> {
             let mut out = After::new(s);
             match inst { #(#arms)* }
-            Ok(out)
+            Ok(Some(out))
         }
 
         /// Instruction number `form` with operands of a source.

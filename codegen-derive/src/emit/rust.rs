@@ -46,6 +46,8 @@ impl Printer {
                     let code = condition(code);
                     quote!(Cc::#code)
                 }
+                // In an operator: evaluators count addresses of fields from the instance.
+                _ if name == "instance" => quote!(0u64),
                 _ => {
                     let name = local(name);
                     quote!(#name)
