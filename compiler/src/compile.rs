@@ -15,6 +15,7 @@ use crate::machine::CpuFeatures;
 use crate::module::{Entity, ImportKind, Module, SegmentMode, ir_types};
 use crate::simplify;
 use crate::vcode::{VCode, allocatable};
+use crate::{cfg, inline};
 use rayon::prelude::*;
 use regalloc2::{MachineEnv, PReg, PRegSet, RegClass, RegallocOptions};
 use vwasm_runtime::image::{PAGE, round_up};
@@ -67,13 +68,29 @@ fn machine_env() -> MachineEnv {
     }
 }
 
-/// Translates and optimises one function.
-pub fn translate(module: &Module<'_>, defined: usize, options: &Options) -> Result<ir::Function> {
+/// The function as the frontend gives it.
+fn read(module: &Module<'_>, defined: usize) -> Result<ir::Function> {
     let index = module.imported_functions + defined as u32;
     let mut allocations = wasmparser::FuncValidatorAllocations::default();
-    let mut func = Translator::translate(module, index, &module.bodies[defined], &mut allocations)?;
+    Translator::translate(module, index, &module.bodies[defined], &mut allocations)
+}
+
+/// The functions that are copied to where they are called.
+pub fn inlined(module: &Module<'_>, options: &Options) -> inline::Bodies {
+    inline::bodies(module, |defined| {
+        // An invalid body is reported when its own turn comes.
+        let mut func = read(module, defined).ok()?;
+        simplify::run(&mut func, options.without);
+        Some(func)
+    })
+}
+
+/// Translates and optimises one function.
+pub fn translate(module: &Module<'_>, bodies: &inline::Bodies, defined: usize, options: &Options) -> Result<ir::Function> {
+    let mut func = read(module, defined)?;
+    inline::run(&mut func, bodies);
     simplify::run(&mut func, options.without);
-    simplify::split_critical_edges(&mut func);
+    cfg::split_critical_edges(&mut func);
     Ok(func)
 }
 
@@ -117,7 +134,8 @@ pub type Source<'a> = dyn Fn(usize) -> Result<ir::Function> + Sync + 'a;
 
 /// Compiles a module. `progress` is told of each finished function.
 pub fn compile(module: &Module<'_>, options: &Options, progress: &(dyn Fn() + Sync)) -> Result<Compiled> {
-    compile_from(module, options, progress, &|defined| translate(module, defined, options))
+    let inlined = inlined(module, options);
+    compile_from(module, options, progress, &|defined| translate(module, &inlined, defined, options))
 }
 
 /// Compiles a module whose functions' bodies come from `source` instead of the module.

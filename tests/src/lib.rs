@@ -3,10 +3,12 @@
 //! - `values`: edge and random numbers
 //! - `silicon`: each rule's emitted bytes on the CPU against its operators' evaluators
 //! - `model`: the instructions' evaluators, generated from spec/x86_64, and their states
+//! - `operands`: random operands for instructions
 //! - `native`: guest memory from outside, and single instructions on the CPU; the only module with `unsafe`
 
 pub mod model;
 pub mod native;
+pub mod operands;
 pub mod silicon;
 pub mod values;
 

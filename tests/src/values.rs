@@ -82,7 +82,8 @@ pub fn floats(width: u32) -> Vec<u64> {
         let of = |number: &f64| u64::from((*number as f32).to_bits());
         let near = [2f32.powi(31), 2f32.powi(32), 2f32.powi(63), 2f32.powi(64), 1.0];
         let below = near.map(|number| u64::from(number.to_bits() - 1));
-        let special = [1, 0x007f_ffff, 0x0080_0000, 0x7f7f_ffff, 0x7fc0_0000, 0x7fc0_0001, 0x7f80_0001, 0x7fa0_0000, 0x7fff_ffff];
+        let special =
+            [1, 0x007f_ffff, 0x0080_0000, 0x7f7f_ffff, 0x7fc0_0000, 0x7fc0_0001, 0x7f80_0001, 0x7fa0_0000, 0x7fff_ffff];
         numbers.iter().map(of).chain(below).chain(special).collect()
     } else {
         let near = [2f64.powi(31), 2f64.powi(32), 2f64.powi(63), 2f64.powi(64), 1.0];

@@ -92,7 +92,8 @@ fn programs(place: &Path) -> Vec<Program> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/wasm");
     let make = |&name: &&'static str| {
         let bytes = std::fs::read(directory.join(format!("{name}.wasm"))).expect("a benchmark program");
-        let run = |cpu| run_program(&bytes, &options(cpu, None), place).unwrap_or_else(|message| panic!("{name}: {message}"));
+        let run =
+            |cpu| run_program(&bytes, &options(cpu, None), place).unwrap_or_else(|message| panic!("{name}: {message}"));
         let [(old, output), (new, same)] = LEVELS.map(run);
         assert_eq!(output, same, "{name} differs between CPU levels");
         Program { name, bytes, output, fired: [old, new] }
@@ -148,8 +149,7 @@ fn any_rule_but_the_last_may_go() {
     assert_eq!(vwasm_runtime::cpu::features() & CpuFeatures::V3.0, CpuFeatures::V3.0, "needs an x86-64-v3 CPU");
     let spec = vwasm_tests::specification();
     let start = Instant::now();
-    let bench =
-        Bench { harness: Harness::new(&spec), scripts: scripts(), programs: programs(&scratch(0)), seed: seed(2) };
+    let bench = Bench { harness: Harness::new(&spec), scripts: scripts(), programs: programs(&scratch(0)), seed: seed(2) };
     let only = std::env::var("VWASM_RULE").ok();
     let rules: Vec<RuleRef> = bench
         .harness

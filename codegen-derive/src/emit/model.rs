@@ -47,13 +47,17 @@ fn read(operand: &Operand) -> TokenStream {
         OperandKind::Reg(_) => value_of(quote!(s.gpr[usize::from(#name.hw())]), &ty),
         OperandKind::Xmm(_) => value_of(quote!(s.xmm[usize::from(#name.hw())]), &ty),
         OperandKind::RegMem(_) => {
-            let (register, memory) =
-                (value_of(quote!(s.gpr[usize::from(r.hw())]), &ty), value_of(quote!(memory.load(s.address(m), #size)?), &ty));
+            let (register, memory) = (
+                value_of(quote!(s.gpr[usize::from(r.hw())]), &ty),
+                value_of(quote!(memory.load(s.address(m), #size)?), &ty),
+            );
             quote!(match #name { RegMem::Reg(r) => #register, RegMem::Mem(m) => #memory })
         }
         OperandKind::XmmMem(_) => {
-            let (register, memory) =
-                (value_of(quote!(s.xmm[usize::from(r.hw())]), &ty), value_of(quote!(memory.load(s.address(m), #size)?), &ty));
+            let (register, memory) = (
+                value_of(quote!(s.xmm[usize::from(r.hw())]), &ty),
+                value_of(quote!(memory.load(s.address(m), #size)?), &ty),
+            );
             quote!(match #name { RegMem::Reg(r) => #register, RegMem::Mem(m) => #memory })
         }
         OperandKind::Mem(_) => value_of(quote!(memory.load(s.address(#name), #size)?), &ty),
@@ -195,6 +199,7 @@ fn sample(inst: &Inst) -> TokenStream {
             (OperandKind::Addr, _) => quote!(source.address()),
             (OperandKind::UImm(8), _) => quote!(source.immediate(8) as u8),
             (OperandKind::UImm(64), _) => quote!(source.immediate(64)),
+            (OperandKind::SImm(8), _) => quote!(i32::from(source.immediate(8) as i8)),
             (OperandKind::SImm(width) | OperandKind::UImm(width), _) => {
                 let width = u32::from(width);
                 quote!(source.immediate(#width) as u32 as i32)

@@ -120,11 +120,18 @@ impl<'a> Builder<'a> {
                 let value = *value as u128;
                 Ok(self.graph().bits(value, width(ty)))
             }
-            Pattern::Op { op, args, immediates, .. } => {
+            Pattern::Same(name) => match self.names.get(&name.text) {
+                Some(Bound::Value { term, .. }) => Ok(*term),
+                _ => Err(format!("`{}` is no value", name.text)),
+            },
+            Pattern::Op { op, alias, args, immediates, .. } => {
                 let op = self.op(&op.text)?;
                 let place = self.place;
-                let args =
-                    args.iter().zip(&op.params).map(|(arg, param)| self.pattern(arg, &param.ty)).collect::<Meant<Vec<_>>>()?;
+                let args = args
+                    .iter()
+                    .zip(&op.params)
+                    .map(|(arg, param)| self.pattern(arg, &param.ty))
+                    .collect::<Meant<Vec<_>>>()?;
                 let immediates = self.immediates(immediates, &op.immediates);
                 self.place = match place {
                     Place::Expected { .. } => Place::Expected { folded: true },
@@ -133,7 +140,12 @@ impl<'a> Builder<'a> {
                 let (scope, result) = self.run(op, &args, &immediates)?;
                 self.place = place;
                 let result = result.ok_or_else(|| format!("`{}` gives nothing", op.name.text))?;
-                self.meaning.term(result, &scope)
+                let term = self.meaning.term(result, &scope)?;
+                if let Some(name) = alias {
+                    let register = self.register_of(&name.text, ty, term);
+                    self.names.insert(name.text.clone(), Bound::Value { term, register });
+                }
+                Ok(term)
             }
         }
     }
@@ -174,8 +186,10 @@ impl<'a> Builder<'a> {
     /// Performs an operator's effects; gives its scope and the expression of its result.
     pub fn run<'b>(&mut self, op: &'b Op, args: &[Term], immediates: &[Term]) -> Meant<(Scope, Option<&'b Expr>)> {
         let params = op.params.iter().chain(&op.immediates);
-        let mut scope: Scope =
-            params.zip(args.iter().chain(immediates)).map(|(param, &term)| (param.name.text.clone(), Value::Term(term))).collect();
+        let mut scope: Scope = params
+            .zip(args.iter().chain(immediates))
+            .map(|(param, &term)| (param.name.text.clone(), Value::Term(term)))
+            .collect();
         let mut result = None;
         for stmt in &op.body {
             match stmt {

@@ -9,7 +9,7 @@ use crate::values::Random;
 use std::cell::Cell;
 use std::fmt::Write;
 use std::rc::Rc;
-use vwasm::compile::{Compiled, Options, compile_from, translate};
+use vwasm::compile::{Compiled, Options, compile_from, inlined, translate};
 use vwasm::ir::eval::{Region, Storage};
 use vwasm::ir::{self, Type};
 use vwasm::layout::{InstanceLayout, SLOT_SIZE, TABLE_HEADER_SIZE, TrapCode};
@@ -79,8 +79,9 @@ impl Guest {
         let binary = wat::parse_str(text(signatures)).map_err(|error| error.to_string())?;
         let module = Module::decode(&binary).map_err(|error| error.to_string())?;
         let layout = module.layout.ok_or("no layout")?;
+        let copied = inlined(&module, options);
         let compiled = compile_from(&module, options, &|| (), &|defined| match defined.checked_sub(1) {
-            None => translate(&module, defined, options),
+            None => translate(&module, &copied, defined, options),
             Some(number) => Ok(body(number, &layout)),
         })
         .map_err(|error| error.to_string())?;
@@ -175,7 +176,12 @@ impl Guest {
         Ok(())
     }
 
-    fn range(&mut self, region: Region, address: u64, bytes: u32) -> Result<Option<(usize, std::ops::Range<usize>)>, TrapCode> {
+    fn range(
+        &mut self,
+        region: Region,
+        address: u64,
+        bytes: u32,
+    ) -> Result<Option<(usize, std::ops::Range<usize>)>, TrapCode> {
         let address = match region {
             Region::Memory => {
                 let offset = address.wrapping_sub(self.base);

@@ -10,9 +10,9 @@ pub mod shape;
 
 use crate::values::{Random, floats, integers};
 use codegen_derive::ast::{BlockKind, Rule, RuleBlock, Spec};
-use guest::{Guest, Signature, MEMORY_BYTES, TABLE_LENGTH, WINDOWS};
+use guest::{Guest, MEMORY_BYTES, Signature, TABLE_LENGTH, WINDOWS};
 use program::{Fill, Param, Program, Stop, Variant, candidates};
-use shape::{Role, Template};
+use shape::{Hole, Role, Template};
 use std::collections::HashMap;
 use vwasm::compile::Options;
 use vwasm::ir::{Function, Type};
@@ -23,6 +23,8 @@ use vwasm::machine::CpuFeatures;
 /// Numbers tried in a template's holes, and functions kept of each template.
 const TRIED: usize = 600;
 const KEPT: usize = 6;
+/// Orders of innermost operators tried.
+const AGES: usize = 100;
 /// A function without parameters is run once: more of them.
 const KEPT_CONSTANT: usize = 60;
 
@@ -120,15 +122,26 @@ impl<'a> Harness<'a> {
         }
         templates.iter().all(|template| {
             let Ok(cases) = self.fill(rule, template, CpuFeatures::V2, random) else { return false };
-            let mut taken = cases.iter().map(|case| fired(case, cpu).is_ok_and(|all| before.iter().any(|n| all.contains(n))));
+            let mut taken =
+                cases.iter().map(|case| fired(case, cpu).is_ok_and(|all| before.iter().any(|n| all.contains(n))));
             !cases.is_empty() && taken.all(|taken| taken)
         })
     }
 
     /// Fills a template's holes so that the rule fires.
-    fn fill(&self, rule: RuleRef<'_>, template: &Template, cpu: CpuFeatures, random: &mut Random) -> Result<Vec<Case>, String> {
-        let choices: Vec<Vec<Fill>> = template.holes.iter().map(|&hole| candidates(hole)).collect();
-        let total = choices.iter().try_fold(1usize, |product, choice| product.checked_mul(choice.len())).unwrap_or(usize::MAX);
+    fn fill(
+        &self,
+        rule: RuleRef<'_>,
+        template: &Template,
+        cpu: CpuFeatures,
+        random: &mut Random,
+    ) -> Result<Vec<Case>, String> {
+        // What the conditions name, also shifted, is likelier to satisfy them than any edge.
+        let shift = || (0..16).chain([31, 40, 62]);
+        let named: Vec<u64> = template.literals.iter().flat_map(|&number| shift().map(move |by| number << by)).collect();
+        let choices: Vec<Vec<Fill>> = template.holes.iter().map(|&hole| candidates(hole, &named)).collect();
+        let total =
+            choices.iter().try_fold(1usize, |product, choice| product.checked_mul(choice.len())).unwrap_or(usize::MAX);
         let mut picks: Vec<Vec<Fill>> = if total <= TRIED {
             (0..total)
                 .map(|mut n| {
@@ -141,7 +154,13 @@ impl<'a> Harness<'a> {
                 })
                 .collect()
         } else {
-            (0..TRIED).map(|_| choices.iter().map(|choice| random.pick(choice)).collect()).collect()
+            let literals: Vec<Fill> = template.literals.iter().map(|&number| Fill::Number(number)).collect();
+            let mut pick = |n: usize, choice: &Vec<Fill>, hole: &Hole| {
+                let literal = n % 3 == 0 && !literals.is_empty() && matches!(hole, Hole::Value(_));
+                random.pick(if literal { &literals } else { choice })
+            };
+            let holes = || choices.iter().zip(&template.holes);
+            (0..TRIED).map(|n| holes().map(|(choice, hole)| pick(n, choice, hole)).collect()).collect()
         };
         random.shuffle(&mut picks);
         let simplify = rule.block.kind == BlockKind::Simplify;
@@ -151,6 +170,15 @@ impl<'a> Harness<'a> {
             let plain = case(Variant::Plain);
             let kept = if plain.program.params.is_empty() { KEPT_CONSTANT } else { KEPT };
             if !fired(&plain, cpu)?.contains(&rule.number) {
+                // A pattern over several operators may ask for an order of their ages.
+                if simplify && total <= TRIED && cases.len() < kept {
+                    let ages = (0..AGES).map(|_| case(Variant::Early(random.next())));
+                    for other in ages.collect::<Vec<Case>>() {
+                        if cases.len() < kept && fired(&other, cpu)?.contains(&rule.number) {
+                            cases.push(other);
+                        }
+                    }
+                }
                 continue;
             }
             let plain_cases = cases.iter().filter(|case: &&Case| case.program.variant == Variant::Plain).count();
@@ -248,7 +276,8 @@ impl<'a> Harness<'a> {
 /// Whether a CPU has the feature that a rule names.
 fn has(cpu: CpuFeatures, name: &str) -> bool {
     use vwasm::machine::Feature::*;
-    let features = [("lzcnt", Lzcnt), ("bmi1", Bmi1), ("bmi2", Bmi2), ("avx", Avx), ("avx2", Avx2), ("fma", Fma), ("movbe", Movbe)];
+    let features =
+        [("lzcnt", Lzcnt), ("bmi1", Bmi1), ("bmi2", Bmi2), ("avx", Avx), ("avx2", Avx2), ("fma", Fma), ("movbe", Movbe)];
     features.iter().any(|(known, feature)| name.trim_start_matches("cpu.") == *known && cpu.has(*feature))
 }
 

@@ -4,6 +4,8 @@
 
 use super::guest::{CELLS, Guest};
 use super::shape::{Hole, Role, Shape, Template};
+use crate::values::Random;
+use std::collections::HashMap;
 use vwasm::ir::eval::{Outcome, evaluate};
 use vwasm::ir::{self, BlockCall, Function, Op, Span, Type, Value, constant_op};
 use vwasm::layout::{InstanceLayout, TrapCode};
@@ -18,6 +20,9 @@ pub enum Variant {
     Crowded,
     /// The branch's other successor follows.
     Turned,
+    /// The innermost operators stand first, in an order drawn from this seed: value numbering and the order of commutative
+    /// operands depend on what is older.
+    Early(u64),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +40,7 @@ pub struct Program {
     pub fills: Vec<Fill>,
     pub params: Vec<Param>,
     keys: Vec<String>,
+    swapped: bool,
     pub variant: Variant,
 }
 
@@ -53,9 +59,9 @@ fn number(fill: Fill, layout: Option<&InstanceLayout>) -> u64 {
     }
 }
 
-/// The values a hole may take.
-pub fn candidates(hole: Hole) -> Vec<Fill> {
-    let numbers = match hole {
+/// The values a hole may take; a value also those of `named`.
+pub fn candidates(hole: Hole, named: &[u64]) -> Vec<Fill> {
+    let mut numbers = match hole {
         Hole::Fixed(number) => vec![number],
         Hole::Value(Type::I32) => crate::values::integers(32),
         Hole::Value(Type::I64) => crate::values::integers(64),
@@ -65,12 +71,18 @@ pub fn candidates(hole: Hole) -> Vec<Fill> {
         Hole::Offset => vec![0, 1, 8, 1000, 0x7fff_f000, 0x7fff_ffff, 0x8000_0000, 0x8000_0001, 0x8000_ff00, 0xffff_ffff],
         Hole::Cell => return (0..CELLS).map(Fill::Cell).collect(),
     };
+    match hole {
+        Hole::Value(Type::I32) => numbers.extend(named.iter().map(|&number| number as u32 as u64)),
+        Hole::Value(Type::I64) => numbers.extend(named),
+        _ => {}
+    }
     numbers.into_iter().map(Fill::Number).collect()
 }
 
 impl Program {
     pub fn new(template: &Template, fills: Vec<Fill>, variant: Variant) -> Program {
-        let mut program = Program { root: template.root.clone(), fills, params: Vec::new(), keys: Vec::new(), variant };
+        let (root, swapped) = (template.root.clone(), template.swapped);
+        let mut program = Program { root, fills, params: Vec::new(), keys: Vec::new(), swapped, variant };
         if variant == Variant::Crowded {
             for n in 0..14 {
                 let ty = if n < 6 { Type::I64 } else { Type::F64 };
@@ -90,7 +102,8 @@ impl Program {
                     self.params.push(Param { ty: *ty, role: *role, offset });
                 }
             }
-            Shape::Const { .. } => {}
+            Shape::Named { inner, .. } => self.collect(inner, offset),
+            Shape::Const { .. } | Shape::Same { .. } => {}
             Shape::Op { args, imms, .. } => {
                 let offset = imms.first().map_or(0, |&hole| number(self.fills[hole], None));
                 args.iter().for_each(|arg| self.collect(arg, offset));
@@ -131,11 +144,14 @@ impl Program {
         let entry = func.new_block();
         let params: Vec<Value> = self.params.iter().map(|param| func.new_param(entry, param.ty)).collect();
         func.layout.push(entry);
-        let mut builder = FunctionBuilder { program: self, layout, func, params, block: entry };
+        let mut builder = FunctionBuilder { program: self, layout, func, params, named: HashMap::new(), block: entry };
         if self.root_op() == Op::BrIf {
             builder.branch();
         } else {
-            let value = builder.value(&self.root);
+            if let Variant::Early(seed) = self.variant {
+                builder.early(&self.root, &mut Random(seed));
+            }
+            let value = builder.value(&self.root, self.swapped);
             let value = match value {
                 Some(value) if builder.func.ty(value) == Type::I32 => Some(builder.push(Op::I64ExtendI32U, 0, 0, &[value])),
                 value => Some(value),
@@ -152,6 +168,7 @@ struct FunctionBuilder<'a> {
     layout: Option<&'a InstanceLayout>,
     func: Function,
     params: Vec<Value>,
+    named: HashMap<String, Value>,
     block: ir::Block,
 }
 
@@ -162,7 +179,7 @@ impl FunctionBuilder<'_> {
         self.func.results(inst).next()
     }
 
-    fn value(&mut self, shape: &Shape) -> Option<Value> {
+    fn value(&mut self, shape: &Shape, swapped: bool) -> Option<Value> {
         match shape {
             Shape::Param { key, ty, role } => self.program.param(key, *ty, *role).map(|n| self.params[n]),
             Shape::Const { ty, hole } => {
@@ -170,18 +187,36 @@ impl FunctionBuilder<'_> {
                 self.push(constant_op(*ty), bits, 0, &[])
             }
             Shape::Op { op, args, imms } => {
-                let args: Vec<Value> = args.iter().filter_map(|arg| self.value(arg)).collect();
+                let mut args: Vec<Value> = args.iter().filter_map(|arg| self.value(arg, false)).collect();
+                if swapped {
+                    args.swap(0, 1);
+                }
                 let imm = |n: usize| imms.get(n).map_or(0, |&hole| number(self.program.fills[hole], self.layout));
                 let (imm, aux) = (imm(0), imm(1) as u32);
                 self.push(*op, imm, aux, &args)
             }
+            Shape::Named { key, inner } => {
+                let value = self.value(inner, false)?;
+                self.named.insert(key.clone(), value);
+                Some(value)
+            }
+            Shape::Same { key } => self.named.get(key).copied(),
+        }
+    }
+
+    fn early(&mut self, root: &Shape, random: &mut Random) {
+        let mut inner = Vec::new();
+        innermost(root, &mut inner);
+        random.shuffle(&mut inner);
+        for shape in inner {
+            self.value(shape, false);
         }
     }
 
     /// Returns 1 where the branch is taken, else 0.
     fn branch(&mut self) {
         let Shape::Op { args, .. } = &self.program.root else { return };
-        let condition: Vec<Value> = args.iter().filter_map(|arg| self.value(arg)).collect();
+        let condition: Vec<Value> = args.iter().filter_map(|arg| self.value(arg, false)).collect();
         self.push(Op::BrIf, 0, 0, &condition);
         let inst = ir::Inst(self.func.insts.len() as u32 - 1);
         let blocks = [self.func.new_block(), self.func.new_block()];
@@ -194,6 +229,22 @@ impl FunctionBuilder<'_> {
         }
         let turned = self.program.variant == Variant::Turned;
         self.func.layout.extend(if turned { [blocks[1], blocks[0]] } else { blocks });
+    }
+}
+
+/// The pure operators that take only parameters and constants.
+fn innermost<'s>(shape: &'s Shape, out: &mut Vec<&'s Shape>) {
+    match shape {
+        Shape::Op { op, args, .. } => {
+            let flat = |arg: &Shape| matches!(arg, Shape::Param { .. } | Shape::Const { .. });
+            let info = op.info();
+            if !args.is_empty() && args.iter().all(flat) && !info.can_trap && info.reads | info.writes == 0 {
+                out.push(shape);
+            }
+            args.iter().for_each(|arg| innermost(arg, out));
+        }
+        Shape::Named { inner, .. } => innermost(inner, out),
+        _ => {}
     }
 }
 
@@ -265,27 +316,42 @@ pub enum Stop {
 impl Program {
     /// What the function must give for some arguments.
     pub fn expected(&self, args: &[u64], guest: &mut Guest) -> Result<Option<Expected>, Stop> {
+        let mut named = HashMap::new();
         if self.root_op() == Op::BrIf
             && let Shape::Op { args: conditions, .. } = &self.root
         {
-            let condition = self.evaluate(&conditions[0], args, guest)?;
+            let condition = self.evaluate(&conditions[0], false, args, guest, &mut named)?;
             let bits = u64::from(condition.is_some_and(|condition| condition.bits != 0));
             return Ok(Some(Expected { bits, nan: NanSet::Exact, ty: Type::I64 }));
         }
-        self.evaluate(&self.root, args, guest)
+        self.evaluate(&self.root, self.swapped, args, guest, &mut named)
     }
 
-    fn evaluate(&self, shape: &Shape, args: &[u64], guest: &mut Guest) -> Result<Option<Expected>, Stop> {
+    fn evaluate(
+        &self,
+        shape: &Shape,
+        swapped: bool,
+        args: &[u64],
+        guest: &mut Guest,
+        named: &mut HashMap<String, Expected>,
+    ) -> Result<Option<Expected>, Stop> {
         let exact = |bits, ty| Ok(Some(Expected { bits, nan: NanSet::Exact, ty }));
         match shape {
-            Shape::Param { key, ty, role } => {
-                exact(self.param(key, *ty, *role).map_or(0, |n| args[n]), *ty)
+            Shape::Param { key, ty, role } => exact(self.param(key, *ty, *role).map_or(0, |n| args[n]), *ty),
+            Shape::Named { key, inner } => {
+                let value = self.evaluate(inner, false, args, guest, named)?;
+                named.extend(value.map(|value| (key.clone(), value)));
+                Ok(value)
             }
+            Shape::Same { key } => Ok(named.get(key).copied()),
             Shape::Const { ty, hole } => exact(number(self.fills[*hole], Some(guest.layout())), *ty),
             Shape::Op { op, args: operands, imms } => {
                 let mut values = Vec::new();
                 for operand in operands {
-                    values.extend(self.evaluate(operand, args, guest)?);
+                    values.extend(self.evaluate(operand, false, args, guest, named)?);
+                }
+                if swapped {
+                    values.swap(0, 1);
                 }
                 let imm = |n: usize| imms.get(n).map_or(0, |&hole| number(self.fills[hole], Some(guest.layout())));
                 let (imm, aux) = (imm(0), imm(1) as u32);

@@ -26,10 +26,29 @@ pub enum Role {
 
 #[derive(Clone, Debug)]
 pub enum Shape {
-    Param { key: String, ty: ir::Type, role: Role },
+    Param {
+        key: String,
+        ty: ir::Type,
+        role: Role,
+    },
     /// A constant: the number of its hole.
-    Const { ty: ir::Type, hole: usize },
-    Op { op: IrOp, args: Vec<Shape>, imms: Vec<usize> },
+    Const {
+        ty: ir::Type,
+        hole: usize,
+    },
+    Op {
+        op: IrOp,
+        args: Vec<Shape>,
+        imms: Vec<usize>,
+    },
+    /// An operator whose value is asked for again.
+    Named {
+        key: String,
+        inner: Box<Shape>,
+    },
+    Same {
+        key: String,
+    },
 }
 
 /// What may fill a hole.
@@ -51,6 +70,10 @@ pub enum Hole {
 pub struct Template {
     pub root: Shape,
     pub holes: Vec<Hole>,
+    /// The root's two operands stand the other way round.
+    pub swapped: bool,
+    /// The numbers that the rule's conditions name.
+    pub literals: Vec<u64>,
 }
 
 pub fn ir_type(ty: &Type) -> ir::Type {
@@ -73,6 +96,8 @@ struct Builder<'a> {
     spec: &'a Spec,
     substitution: Substitution<'a>,
     holes: Vec<Hole>,
+    /// Roles of parameters bound so far, none for operators: what a name asked for again is.
+    bound: HashMap<String, Option<(ir::Type, Role)>>,
 }
 
 fn op_of<'a>(spec: &'a Spec, name: &str) -> Result<&'a Op, String> {
@@ -126,8 +151,19 @@ impl<'a> Builder<'a> {
         Ok(match pattern {
             Pattern::Var(name) => match self.substitution.values.get(name.text.as_str()).copied() {
                 Some(inner) if scope == "rule" => self.value(inner, op, number, "form")?,
-                _ => Shape::Param { key: format!("{scope}.{}", name.text), ty, role: role(op, param) },
+                _ => {
+                    let (key, role) = (format!("{scope}.{}", name.text), role(op, param));
+                    self.bound.insert(key.clone(), Some((ty, role)));
+                    Shape::Param { key, ty, role }
+                }
             },
+            Pattern::Same(name) => {
+                let key = format!("{scope}.{}", name.text);
+                match self.bound.get(&key).ok_or_else(|| format!("{key} is not bound"))? {
+                    Some((ty, role)) => Shape::Param { key, ty: *ty, role: *role },
+                    None => Shape::Same { key },
+                }
+            }
             Pattern::Any(span) => Shape::Param { key: format!("any.{}", span.start), ty, role: role(op, param) },
             Pattern::Const(_) => {
                 let pointer = role(op, param) == Role::Pointer;
@@ -138,9 +174,17 @@ impl<'a> Builder<'a> {
                 let bits = if matches!(ty, ir::Type::I32 | ir::Type::F32) { *value as u32 as u64 } else { *value as u64 };
                 Shape::Const { ty, hole: self.hole(Hole::Fixed(bits)) }
             }
-            Pattern::Op { op, args, immediates, .. } => {
+            Pattern::Op { op, alias, args, immediates, .. } => {
                 let op = op_of(self.spec, &op.text)?;
-                self.operator(op, args, immediates, scope)?
+                let inner = self.operator(op, args, immediates, scope)?;
+                match alias {
+                    None => inner,
+                    Some(name) => {
+                        let key = format!("{scope}.{}", name.text);
+                        self.bound.insert(key.clone(), None);
+                        Shape::Named { key, inner: Box::new(inner) }
+                    }
+                }
             }
         })
     }
@@ -177,29 +221,38 @@ impl<'a> Builder<'a> {
 
 fn template(spec: &Spec, block: &RuleBlock, rule: &Rule, substitution: Substitution<'_>) -> Result<Template, String> {
     let op = op_of(spec, &block.name.text)?;
-    let mut builder = Builder { spec, substitution, holes: Vec::new() };
+    let mut builder = Builder { spec, substitution, holes: Vec::new(), bound: HashMap::new() };
     let root = builder.operator(op, &rule.patterns, &rule.immediates, "rule")?;
-    Ok(Template { root, holes: builder.holes })
+    let mut literals = Vec::new();
+    rule.conditions.iter().chain(&rule.preferences).for_each(|expr| collect_literals(expr, &mut literals));
+    Ok(Template { root, holes: builder.holes, swapped: false, literals })
 }
 
-/// The rule with its two operands exchanged, if that is another rule.
-fn twin(spec: &Spec, block: &RuleBlock, rule: &Rule) -> Option<Rule> {
-    let commutative = spec.ops.iter().any(|op| op.name.text == block.name.text && op.commutative);
-    let [a, b] = rule.patterns.as_slice() else { return None };
-    let plain = |pattern: &Pattern| matches!(pattern, Pattern::Var(_) | Pattern::Any(_));
-    if !commutative || (plain(a) && plain(b)) {
-        return None;
+fn collect_literals(expr: &Expr, out: &mut Vec<u64>) {
+    match &expr.kind {
+        ExprKind::Int(value) => out.push(*value as u64),
+        ExprKind::Unary(_, a) | ExprKind::Slice(a, ..) => collect_literals(a, out),
+        ExprKind::Binary(_, a, b) | ExprKind::Let(_, a, b) => {
+            [a, b].into_iter().for_each(|part| collect_literals(part, out))
+        }
+        ExprKind::If(a, b, c) => [a, b, c].into_iter().for_each(|part| collect_literals(part, out)),
+        ExprKind::Call(_, args) | ExprKind::Tuple(args) => args.iter().for_each(|part| collect_literals(part, out)),
+        ExprKind::Bool(_) | ExprKind::Var(_) => {}
     }
-    let mut twin = rule.clone();
-    twin.patterns.swap(0, 1);
-    Some(twin)
+}
+
+/// Whether the rule with its two operands exchanged is another rule.
+fn has_twin(spec: &Spec, block: &RuleBlock, rule: &Rule) -> bool {
+    let commutative = spec.ops.iter().any(|op| op.name.text == block.name.text && op.commutative);
+    let plain = |pattern: &Pattern| matches!(pattern, Pattern::Var(_) | Pattern::Any(_));
+    commutative && rule.patterns.len() == 2 && !rule.patterns.iter().all(plain)
 }
 
 /// The shapes of a rule of an operator: its own, and that of its twin.
 pub fn of_operator_rule(spec: &Spec, block: &RuleBlock, rule: &Rule) -> Result<Vec<Template>, String> {
     let mut templates = vec![template(spec, block, rule, Substitution::default())?];
-    if let Some(twin) = twin(spec, block, rule) {
-        templates.push(template(spec, block, &twin, Substitution::default())?);
+    if has_twin(spec, block, rule) {
+        templates.push(Template { swapped: true, ..templates[0].clone() });
     }
     Ok(templates)
 }
@@ -253,7 +306,9 @@ pub fn of_form_rule(spec: &Spec, block: &RuleBlock, rule: &Rule) -> Result<Vec<T
                 values: values.iter().copied().zip(&rule.patterns).collect(),
                 immediates: immediates.iter().copied().zip(&rule.immediates).collect(),
             };
-            templates.push(template(spec, host, host_rule, substitution)?);
+            let mut template = template(spec, host, host_rule, substitution)?;
+            rule.conditions.iter().for_each(|expr| collect_literals(expr, &mut template.literals));
+            templates.push(template);
         }
     }
     Ok(templates)
