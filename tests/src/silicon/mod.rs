@@ -15,7 +15,7 @@ use program::{Fill, Param, Program, Stop, Variant, candidates};
 use shape::{Hole, Role, Template};
 use std::collections::HashMap;
 use vwasm::compile::Options;
-use vwasm::ir::{Function, Type};
+use vwasm::ir::{Function, Op, Type};
 use vwasm::lower::convention::Convention;
 use vwasm::lower::rules::RULES;
 use vwasm::machine::CpuFeatures;
@@ -24,7 +24,8 @@ use vwasm::machine::CpuFeatures;
 const TRIED: usize = 600;
 const KEPT: usize = 6;
 /// Orders of innermost operators tried.
-const AGES: usize = 100;
+const AGES: usize = 300;
+const ROUNDS: usize = 20;
 /// A function without parameters is run once: more of them.
 const KEPT_CONSTANT: usize = 60;
 
@@ -57,6 +58,8 @@ pub struct Case {
     program: Program,
     /// Run spec/simplify before lowering.
     simplify: bool,
+    /// Compile this operator instead of the root's: a mistake that must be noticed.
+    mistake: Option<Op>,
 }
 
 pub struct Harness<'a> {
@@ -165,20 +168,11 @@ impl<'a> Harness<'a> {
         random.shuffle(&mut picks);
         let simplify = rule.block.kind == BlockKind::Simplify;
         let mut cases = Vec::new();
-        for fills in picks {
-            let case = |variant| Case { program: Program::new(template, fills.clone(), variant), simplify };
+        for fills in &picks {
+            let case = |variant| Case { program: Program::new(template, fills.clone(), variant), simplify, mistake: None };
             let plain = case(Variant::Plain);
             let kept = if plain.program.params.is_empty() { KEPT_CONSTANT } else { KEPT };
             if !fired(&plain, cpu)?.contains(&rule.number) {
-                // A pattern over several operators may ask for an order of their ages.
-                if simplify && total <= TRIED && cases.len() < kept {
-                    let ages = (0..AGES).map(|_| case(Variant::Early(random.next())));
-                    for other in ages.collect::<Vec<Case>>() {
-                        if cases.len() < kept && fired(&other, cpu)?.contains(&rule.number) {
-                            cases.push(other);
-                        }
-                    }
-                }
                 continue;
             }
             let plain_cases = cases.iter().filter(|case: &&Case| case.program.variant == Variant::Plain).count();
@@ -193,6 +187,17 @@ impl<'a> Harness<'a> {
             }
             if plain_cases + 1 >= kept {
                 break;
+            }
+        }
+        // A pattern over several operators may ask for an order of their ages.
+        if simplify && cases.is_empty() {
+            for n in 0..AGES {
+                let fills = picks[n % picks.len()].clone();
+                let case =
+                    Case { program: Program::new(template, fills, Variant::Early(random.next())), simplify, mistake: None };
+                if cases.len() < KEPT && fired(&case, cpu)?.contains(&rule.number) {
+                    cases.push(case);
+                }
             }
         }
         Ok(cases)
@@ -216,60 +221,91 @@ impl<'a> Harness<'a> {
         let options = Options { keep_origins: true, ..options.clone() };
         let body = |number: usize, layout: &_| prepared(&cases[number], Some(layout), options.without);
         let mut guest = Guest::new(&signatures, &options, &body, random)?;
-        let mut done = 0;
         for (number, case) in cases.iter().enumerate() {
-            let describe = |guest: &Guest| {
-                let layout = *guest.layout();
-                format!("{:?}\n{}", case.program.variant, prepared(case, Some(&layout), options.without))
-            };
             if let Some(rule) = expect
                 && !guest.compiled.functions[number + 1].1.fired.contains(&rule)
             {
-                return Err(format!("the rule did not fire in\n{}", describe(&guest)));
+                return Err(format!("the rule did not fire in\n{}", case.describe(&guest, &options)));
             }
-            let each = if case.program.params.is_empty() { 1 } else { inputs.div_ceil(cases.len()) };
-            let mut source = Inputs::new(&case.program.params, each, random);
-            // Some inputs say nothing: addresses that no window shows, NaNs whose bits are open.
-            let (wanted, mut tries) = (done + each, 0);
-            while done < wanted && tries < 4 * each {
-                tries += 1;
-                let args = source.next(&guest, random);
-                guest.missed = false;
-                let expected = case.program.expected(&args, &mut guest);
-                if guest.missed || matches!(expected, Err(Stop::Open)) {
-                    guest.restore();
-                    continue;
+        }
+        let mut done = 0;
+        // What some functions leave out, others make up for.
+        for round in 0..ROUNDS {
+            let each = inputs.saturating_sub(done).div_ceil(cases.len());
+            for (number, case) in cases.iter().enumerate() {
+                let each = if case.has_parameters() { each } else { usize::from(round == 0) };
+                let mut source = Inputs::new(&case.program.params, each, random);
+                // Some inputs say nothing: addresses that no window shows, NaNs whose bits are open.
+                let (wanted, mut tries) = (done + each, 0);
+                while done < wanted && tries < 4 * each {
+                    tries += 1;
+                    let args = source.next(&guest, random);
+                    done += usize::from(case.check(number, &args, &mut guest, &options)?);
                 }
-                let found = guest.call(number, &args)?;
-                let wrong = match (&expected, &found) {
-                    (Ok(Some(expected)), Ok(found)) => !expected.allows(*found),
-                    (Ok(None), Ok(_)) => false,
-                    (Err(Stop::Trap(expected)), Err(found)) => expected != found,
-                    _ => true,
-                };
-                let storage = guest.check_storage();
-                if wrong || storage.is_err() {
-                    let expected = match expected {
-                        Ok(Some(value)) => format!("{:#x} ({:?})", value.bits, value.nan),
-                        Ok(None) => "no result".to_string(),
-                        Err(Stop::Trap(code)) => format!("the trap {code:?}"),
-                        Err(Stop::Open) => "anything".to_string(),
-                    };
-                    let found = found.map_or_else(|code| format!("the trap {code:?}"), |bits| format!("{bits:#x}"));
-                    let storage = storage.err().unwrap_or_default();
-                    let args: Vec<String> = args.iter().map(|arg| format!("{arg:#x}")).collect();
-                    return Err(format!(
-                        "({}) gives {found}, expected {expected} {storage}\nbase {:#x}, table {:#x}\n{}",
-                        args.join(", "),
-                        guest.base,
-                        guest.table,
-                        describe(&guest)
-                    ));
-                }
-                done += 1;
             }
         }
         Ok(done)
+    }
+}
+
+impl Case {
+    pub fn has_parameters(&self) -> bool {
+        !self.program.params.is_empty()
+    }
+
+    /// The case with another operator of the same type compiled, if there is one.
+    pub fn mistaken(&self) -> Option<Case> {
+        let root = self.program.root_op();
+        let info = root.info();
+        let alike = |op: &Op| {
+            let other = op.info();
+            *op != root
+                && (other.params, other.results, other.kind) == (info.params, info.results, info.kind)
+                && (other.reads, other.writes, other.reads_constant) == (info.reads, info.writes, info.reads_constant)
+                && other.immediates == info.immediates
+        };
+        let mistake = Op::ALL.into_iter().find(alike)?;
+        Some(Case { mistake: Some(mistake), ..self.clone() })
+    }
+
+    fn describe(&self, guest: &Guest, options: &Options) -> String {
+        let func = prepared(self, Some(guest.layout()), options.without);
+        format!("base {:#x}, table {:#x}, {:?}\n{func}", guest.base, guest.table, self.program.variant)
+    }
+
+    /// One call compared with the evaluators; whether the input says anything.
+    fn check(&self, number: usize, args: &[u64], guest: &mut Guest, options: &Options) -> Result<bool, String> {
+        guest.missed = false;
+        let expected = self.program.expected(args, guest);
+        if guest.missed || matches!(expected, Err(Stop::Open)) {
+            guest.restore();
+            return Ok(false);
+        }
+        let found = guest.call(number, args)?;
+        let right = match (&expected, &found) {
+            (Ok(Some(expected)), Ok(found)) => expected.allows(*found),
+            (Ok(None), Ok(_)) => true,
+            (Err(Stop::Trap(expected)), Err(found)) => expected == found,
+            _ => false,
+        };
+        let storage = guest.check_storage();
+        if right && storage.is_ok() {
+            return Ok(true);
+        }
+        let expected = match expected {
+            Ok(Some(value)) => format!("{:#x} ({:?})", value.bits, value.nan),
+            Ok(None) => "no result".to_string(),
+            Err(Stop::Trap(code)) => format!("the trap {code:?}"),
+            Err(Stop::Open) => "anything".to_string(),
+        };
+        let found = found.map_or_else(|code| format!("the trap {code:?}"), |bits| format!("{bits:#x}"));
+        let args: Vec<String> = args.iter().map(|arg| format!("{arg:#x}")).collect();
+        Err(format!(
+            "({}) gives {found}, expected {expected} {}\n{}",
+            args.join(", "),
+            storage.err().unwrap_or_default(),
+            self.describe(guest, options)
+        ))
     }
 }
 
@@ -284,6 +320,11 @@ fn has(cpu: CpuFeatures, name: &str) -> bool {
 /// The function, ready for lowering.
 fn prepared(case: &Case, layout: Option<&vwasm::layout::InstanceLayout>, without: Option<u16>) -> Function {
     let mut func = case.program.function(layout);
+    if let Some(op) = case.mistake
+        && let Some(root) = func.insts.iter_mut().rev().find(|inst| inst.op == case.program.root_op())
+    {
+        root.op = op;
+    }
     if case.simplify {
         vwasm::simplify::run(&mut func, without);
     }

@@ -119,7 +119,7 @@ impl Program {
         })
     }
 
-    fn root_op(&self) -> Op {
+    pub fn root_op(&self) -> Op {
         match &self.root {
             Shape::Op { op, .. } => *op,
             _ => Op::Unreachable,
