@@ -15,7 +15,7 @@ use program::{Fill, Param, Program, Stop, Variant, candidates};
 use shape::{Hole, Role, Template};
 use std::collections::HashMap;
 use vwasm::compile::Options;
-use vwasm::ir::{Function, Op, Type};
+use vwasm::ir::{Function, Op, OpKind, Type};
 use vwasm::lower::convention::Convention;
 use vwasm::lower::rules::RULES;
 use vwasm::machine::CpuFeatures;
@@ -257,6 +257,9 @@ impl Case {
     pub fn mistaken(&self) -> Option<Case> {
         let root = self.program.root_op();
         let info = root.info();
+        if info.kind != OpKind::Ordinary {
+            return None;
+        }
         let alike = |op: &Op| {
             let other = op.info();
             *op != root
