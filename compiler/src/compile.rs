@@ -15,6 +15,7 @@ use crate::machine::CpuFeatures;
 use crate::module::{Entity, ImportKind, Module, SegmentMode, ir_types};
 use crate::simplify;
 use crate::vcode::{VCode, allocatable};
+use crate::{cfg, inline};
 use rayon::prelude::*;
 use regalloc2::{MachineEnv, PReg, PRegSet, RegClass, RegallocOptions};
 use vwasm_runtime::image::{PAGE, round_up};
@@ -24,13 +25,15 @@ use vwasm_runtime::manifest as m;
 #[derive(Clone, Debug)]
 pub struct Options {
     pub cpu: CpuFeatures,
-    /// Record where each instruction came from, for listings.
+    /// Record where each instruction came from and which rules fired, for listings.
     pub keep_origins: bool,
+    /// A rule (by number) to do without, to see what it is worth. The last rule of a `lower` or `form` block stays.
+    pub without: Option<u16>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { cpu: CpuFeatures::V3, keep_origins: false }
+        Options { cpu: CpuFeatures::V3, keep_origins: false, without: None }
     }
 }
 
@@ -65,13 +68,29 @@ fn machine_env() -> MachineEnv {
     }
 }
 
-/// Translates and optimises one function.
-pub fn translate(module: &Module<'_>, defined: usize) -> Result<ir::Function> {
+/// The function as the frontend gives it.
+fn read(module: &Module<'_>, defined: usize) -> Result<ir::Function> {
     let index = module.imported_functions + defined as u32;
     let mut allocations = wasmparser::FuncValidatorAllocations::default();
-    let mut func = Translator::translate(module, index, &module.bodies[defined], &mut allocations)?;
-    simplify::run(&mut func);
-    simplify::split_critical_edges(&mut func);
+    Translator::translate(module, index, &module.bodies[defined], &mut allocations)
+}
+
+/// The functions that are copied to where they are called.
+pub fn inlined(module: &Module<'_>, options: &Options) -> inline::Bodies {
+    inline::bodies(module, |defined| {
+        // An invalid body is reported when its own turn comes.
+        let mut func = read(module, defined).ok()?;
+        simplify::run(&mut func, options.without);
+        Some(func)
+    })
+}
+
+/// Translates and optimises one function.
+pub fn translate(module: &Module<'_>, bodies: &inline::Bodies, defined: usize, options: &Options) -> Result<ir::Function> {
+    let mut func = read(module, defined)?;
+    inline::run(&mut func, bodies);
+    simplify::run(&mut func, options.without);
+    cfg::split_critical_edges(&mut func);
     Ok(func)
 }
 
@@ -84,7 +103,7 @@ pub fn select(
     options: &Options,
 ) -> Result<VCode> {
     let ty = module.functions[module.imported_functions as usize + defined];
-    lower(func, &conventions[ty as usize], conventions, options.cpu)
+    lower(func, &conventions[ty as usize], conventions, options)
 }
 
 pub fn conventions(module: &Module<'_>) -> Vec<Convention> {
@@ -97,8 +116,9 @@ fn function(
     defined: usize,
     env: &MachineEnv,
     options: &Options,
+    source: &Source<'_>,
 ) -> Result<CompiledFunction> {
-    let func = translate(module, defined)?;
+    let func = source(defined)?;
     let code = select(module, conventions, defined, &func, options)?;
     let allocation = regalloc2::run(&code, env, &RegallocOptions::default()).map_err(|error| {
         let offset = module.bodies[defined].body.range().start as u64;
@@ -109,14 +129,28 @@ fn function(
     emit(&code, &allocation, options.keep_origins)
 }
 
+/// Gives the intermediate representation of each defined function, ready for lowering.
+pub type Source<'a> = dyn Fn(usize) -> Result<ir::Function> + Sync + 'a;
+
 /// Compiles a module. `progress` is told of each finished function.
 pub fn compile(module: &Module<'_>, options: &Options, progress: &(dyn Fn() + Sync)) -> Result<Compiled> {
+    let inlined = inlined(module, options);
+    compile_from(module, options, progress, &|defined| translate(module, &inlined, defined, options))
+}
+
+/// Compiles a module whose functions' bodies come from `source` instead of the module.
+pub fn compile_from(
+    module: &Module<'_>,
+    options: &Options,
+    progress: &(dyn Fn() + Sync),
+    source: &Source<'_>,
+) -> Result<Compiled> {
     let conventions = conventions(module);
     let env = machine_env();
     let mut functions = (0..module.bodies.len())
         .into_par_iter()
         .map(|defined| {
-            let compiled = function(module, &conventions, defined, &env, options);
+            let compiled = function(module, &conventions, defined, &env, options, source);
             progress();
             compiled
         })

@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
-use vwasm::compile::{Compiled, Options, compile, conventions, select, translate};
+use vwasm::compile::{Compiled, Options, compile, conventions, inlined, select, translate};
 use vwasm::error::{CompileError, ErrorKind};
 use vwasm::machine::CpuFeatures;
 use vwasm::module::Module;
@@ -190,7 +190,7 @@ fn options(target: &Target) -> Result<Options> {
         Cpu::V3 | Cpu::V4 => CpuFeatures::V3,
         Cpu::Native => CpuFeatures(vwasm_runtime::cpu::features()),
     };
-    Ok(Options { cpu, keep_origins: false })
+    Ok(Options { cpu, ..Options::default() })
 }
 
 fn directory(text: &str) -> (String, String) {
@@ -288,18 +288,22 @@ fn compile_command(args: &CompileArgs) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
         Emit::Ir => {
+            let bodies = inlined(&module, &options);
             let mut text = String::new();
             for number in 0..module.bodies.len() {
-                text +=
-                    &format!("function {}\n{}\n", module.imported_functions as usize + number, translate(&module, number)?);
+                text += &format!(
+                    "function {}\n{}\n",
+                    module.imported_functions as usize + number,
+                    translate(&module, &bodies, number, &options)?
+                );
             }
             text
         }
         Emit::Vcode => {
-            let conventions = conventions(&module);
+            let (conventions, bodies) = (conventions(&module), inlined(&module, &options));
             let mut text = String::new();
             for number in 0..module.bodies.len() {
-                let func = translate(&module, number)?;
+                let func = translate(&module, &bodies, number, &options)?;
                 let code = select(&module, &conventions, number, &func, &options)?;
                 text += &format!("function {}\n{code}\n", module.imported_functions as usize + number);
             }

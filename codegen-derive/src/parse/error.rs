@@ -55,6 +55,7 @@ pub fn token(matched: Rule) -> Option<&'static str> {
         Rule::t_semicolon => "`;`",
         Rule::t_colon => "`:`",
         Rule::t_equals => "`=`",
+        Rule::t_at => "`@`",
         Rule::t_arrow => "`->`",
         Rule::t_implies => "`=>`",
         Rule::t_plus => "`+`",
@@ -80,6 +81,7 @@ pub fn token(matched: Rule) -> Option<&'static str> {
         Rule::k_short => "`short`",
         Rule::k_fault => "`fault`",
         Rule::k_clobbers => "`clobbers`",
+        Rule::k_requires => "`requires`",
         Rule::k_flags => "`flags`",
         Rule::k_undefined => "`undefined`",
         Rule::k_jump => "`jump`",
@@ -158,6 +160,7 @@ fn plain(wanted: Rule) -> &'static [&'static str] {
         Rule::read_stmt => &["`read`"],
         Rule::write_stmt => &["`write`"],
         Rule::result_stmt => &["`result`"],
+        Rule::branch_stmt => &["`branch`"],
         Rule::rule => &["`rule`"],
         Rule::condition => &["`if`"],
         Rule::preference => &["`prefer`"],
@@ -167,7 +170,9 @@ fn plain(wanted: Rule) -> &'static [&'static str] {
         Rule::seq => &["`seq`"],
         Rule::addr => &["`[`"],
         Rule::arg | Rule::nested | Rule::mem_word => &["an operand"],
-        Rule::pattern | Rule::any | Rule::const_pat | Rule::op_pat | Rule::patterns => &["a pattern"],
+        Rule::pattern | Rule::any | Rule::const_pat | Rule::same_pat | Rule::named_pat | Rule::op_pat | Rule::patterns => {
+            &["a pattern"]
+        }
         Rule::imm_pattern | Rule::imm_patterns => &["a name or number for an immediate"],
         Rule::once => &["`once`"],
         Rule::addr_part | Rule::scaled => &["a part of an address"],
@@ -182,6 +187,8 @@ fn plain(wanted: Rule) -> &'static [&'static str] {
         Rule::encoded => &["the name of an operand"],
         Rule::short => &["`short`"],
         Rule::fault => &["`fault`"],
+        Rule::requires => &["`requires`"],
+        Rule::undefined => &["`undefined`"],
         Rule::clobber => &["`clobbers`"],
         Rule::flags_undefined | Rule::flags_set => &["`flags`"],
         Rule::jump => &["`jump`"],

@@ -131,6 +131,8 @@ pub struct Function {
     /// Reachable blocks in emission order; the entry is first and definitions precede uses.
     pub layout: Vec<Block>,
     pub results: Vec<Type>,
+    /// The rules of spec/simplify that fired, in order.
+    pub fired: Vec<u16>,
 }
 
 pub const ENTRY: Block = Block(0);
@@ -201,6 +203,16 @@ impl Function {
             value = next;
         }
         value
+    }
+
+    /// Replaces aliases everywhere by what they stand for.
+    pub fn resolve_aliases(&mut self) {
+        let mut args = std::mem::take(&mut self.args);
+        args.iter_mut().for_each(|arg| *arg = self.resolve(*arg));
+        self.args = args;
+        let mut targets = std::mem::take(&mut self.targets);
+        targets.iter_mut().flat_map(|target| &mut target.args).for_each(|arg| *arg = self.resolve(*arg));
+        self.targets = targets;
     }
 
     /// The instruction that defines a value, if one does.
