@@ -4,6 +4,7 @@
 
 pub mod cfg;
 pub mod compile;
+pub mod embed;
 pub mod emit;
 pub mod error;
 pub mod frontend;

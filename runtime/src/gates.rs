@@ -99,16 +99,9 @@ fn host_call(store: &mut Store, instance: u32, reference: u32, frame: &mut GateF
         *used += 1;
         args.push(narrow(value, param));
     }
-    let (memory, length) = match store.instances[instance as usize].memory {
-        Some(memory) => match store.region_of_memory(memory) {
-            Some(region) => (region.base, region.memory_bytes()),
-            None => (core::ptr::null_mut(), 0),
-        },
-        None => (core::ptr::null_mut(), 0),
-    };
     let mut results = Vec::new();
     results.resize(ty.results.len(), 0);
-    if let Err(trap) = store.call_host(host, memory, length, &args, &mut results) {
+    if let Err(trap) = store.call_host(host, Some(instance), &args, &mut results) {
         return leave(store, frame, trap);
     }
     let (mut integer, mut float) = (0, 0);

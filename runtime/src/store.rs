@@ -24,22 +24,31 @@ pub enum Extern {
     Global(u32),
 }
 
-/// The types of host functions' parameters and what they may touch.
+/// Who called a host function.
 pub struct Caller {
-    pub store: *mut Store,
-    /// Linear memory 0 of the calling instance.
-    pub memory: *mut u8,
-    pub memory_length: usize,
+    store: *mut Store,
+    /// None if the host called it.
+    instance: Option<u32>,
 }
 
 impl Caller {
-    /// The calling instance's memory.
+    /// The store waits while a host function runs, and nothing else refers to it.
+    fn store(&mut self) -> &mut Store {
+        // SAFETY: made by `call_host` for the time of one call, during which whoever entered the store does not touch it.
+        unsafe { &mut *self.store }
+    }
+
+    /// The calling instance's memory; empty if it has none.
     pub fn memory(&mut self) -> &mut [u8] {
-        if self.memory_length == 0 {
-            return &mut [];
-        }
-        // SAFETY: the committed part of the caller's memory; the guest does not run while a host function does.
-        unsafe { core::slice::from_raw_parts_mut(self.memory, self.memory_length) }
+        let Some(instance) = self.instance else { return &mut [] };
+        let store = self.store();
+        let memory = store.instances.get(instance as usize).and_then(|instance| instance.memory);
+        memory.and_then(|memory| store.memory_mut(memory)).unwrap_or(&mut [])
+    }
+
+    /// Calls a function of the same store, guest or host.
+    pub fn invoke(&mut self, reference: u32, args: &[u64], results: &mut [u64]) -> Result<(), Trap> {
+        self.store().invoke(reference, args, results)
     }
 }
 
@@ -305,6 +314,27 @@ impl Store {
         Some((global.ty, unsafe { global.cell.read() }))
     }
 
+    /// Sets a global, if it is there and mutable.
+    pub fn set_global(&mut self, index: u32, value: u64) -> Option<()> {
+        let global = self.globals.get(index as usize).filter(|global| global.ty.mutable)?;
+        // SAFETY: cells live as long as the store, and no guest runs while it is borrowed.
+        unsafe { global.cell.write(narrow(value, global.ty.value)) };
+        Some(())
+    }
+
+    /// The bytes of a memory.
+    pub fn memory(&self, memory: u32) -> Option<&[u8]> {
+        let region = self.regions.get(self.memories.get(memory as usize)?.region as usize)?;
+        // SAFETY: the committed part, which stays while the store lives; no guest runs while the store is borrowed.
+        Some(unsafe { core::slice::from_raw_parts(region.base, region.memory_bytes()) })
+    }
+
+    pub fn memory_mut(&mut self, memory: u32) -> Option<&mut [u8]> {
+        let region = self.region_of_memory(memory)?;
+        // SAFETY: as above, and the borrow is exclusive.
+        Some(unsafe { core::slice::from_raw_parts_mut(region.base, region.memory_bytes()) })
+    }
+
     /// The slot's content for a reference in a table.
     pub(crate) fn slot(&self, element: ValueType, private_to: Option<u64>, reference: u32) -> Option<Slot> {
         if reference == 0 {
@@ -352,7 +382,7 @@ impl Store {
             return Err(Trap::host("wrong number of arguments or results"));
         }
         if let Some(host) = self.function_info[reference as usize].host {
-            return self.call_host(host, core::ptr::null_mut(), 0, args, results);
+            return self.call_host(host, None, args, results);
         }
         if self.depth >= MAX_DEPTH {
             return Err(Trap::code(TrapCode::CallStackExhausted));
@@ -412,8 +442,7 @@ impl Store {
     pub(crate) fn call_host(
         &mut self,
         host: u32,
-        memory: *mut u8,
-        memory_length: usize,
+        instance: Option<u32>,
         args: &[u64],
         results: &mut [u64],
     ) -> Result<(), Trap> {
@@ -421,7 +450,7 @@ impl Store {
         let Some(mut function) = self.hosts.get_mut(host as usize).and_then(Option::take) else {
             return Err(Trap::host("a host function was entered again while it runs"));
         };
-        let mut caller = Caller { store: self, memory, memory_length };
+        let mut caller = Caller { store: self, instance };
         let outcome = function(&mut caller, args, results);
         self.hosts[host as usize] = Some(function);
         outcome

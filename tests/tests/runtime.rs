@@ -39,8 +39,7 @@ fn host_calls_back_at_the_end_of_the_stack() {
             &FunctionType::default(),
             Box::new(move |caller, _, _| {
                 count.set(count.get() + 1);
-                // SAFETY: the store waits for this function.
-                unsafe { &mut *caller.store }.invoke(callee.get(), &[7; 40], &mut [])
+                caller.invoke(callee.get(), &[7; 40], &mut [])
             }),
         );
         let instance = store.instantiate(&module, &[Extern::Function(back.unwrap())]).unwrap();
@@ -59,8 +58,7 @@ fn mutual_recursion() {
     let f = Rc::new(Cell::new(0));
     let target = f.clone();
     let back = Box::new(move |caller: &mut vwasm_runtime::store::Caller, _: &[u64], _: &mut [u64]| {
-        // SAFETY: the store waits for this function.
-        unsafe { &mut *caller.store }.invoke(target.get(), &[], &mut [])
+        caller.invoke(target.get(), &[], &mut [])
     });
     let back = store.host_function(&FunctionType::default(), back).unwrap();
     let instance = store.instantiate(&module, &[Extern::Function(back)]).unwrap();
@@ -260,8 +258,7 @@ fn traps_through_the_host() {
     let inner = store.host_function(
         &ty,
         Box::new(move |caller, _, results| {
-            // SAFETY: the store waits for this function.
-            let outcome = unsafe { &mut *caller.store }.invoke(target.get(), &[], results);
+            let outcome = caller.invoke(target.get(), &[], results);
             assert_eq!(outcome.unwrap_err().kind, TrapKind::Code(TrapCode::Unreachable));
             Err(Trap::host("the inner one failed"))
         }),
