@@ -37,6 +37,7 @@ pub mod number {
     pub const CLOCK_GETTIME: usize = 228;
     pub const CLOCK_GETRES: usize = 229;
     pub const EXIT_GROUP: usize = 231;
+    pub const OPENAT: usize = 257;
     pub const MKDIRAT: usize = 258;
     pub const NEWFSTATAT: usize = 262;
     pub const UNLINKAT: usize = 263;

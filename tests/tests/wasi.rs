@@ -22,8 +22,8 @@ fn differences() -> Vec<(String, String)> {
     lines.map(|line| line.split('\t')).map(|mut f| (f.next().unwrap().into(), f.next().unwrap().into())).collect()
 }
 
-fn check_program(name: &str) {
-    let directory = Directory::new(&format!("wasi-{name}"));
+fn check_program(name: &str, lacking: &[usize]) {
+    let directory = Directory::new(&format!("wasi-{name}-{}", lacking.len()));
     std::fs::create_dir(directory.path().join("granted")).unwrap();
     let mut grants = directory.grants("granted", "/granted");
     let pair = |(key, value): (&str, &str)| (key.to_string(), value.to_string());
@@ -33,6 +33,9 @@ fn check_program(name: &str) {
     let long = "a".repeat(300);
     let mut command = Command::new(&program);
     std::os::unix::process::CommandExt::arg0(&mut command, "program");
+    if !lacking.is_empty() {
+        lack(&mut command, lacking);
+    }
     let output = run(command.args(["", "one", "two words", "--flag=x", "ünï", &long]), b"0123456789");
     let expected = std::fs::read_to_string(wasi_directory().join("expected").join(format!("{name}.txt"))).unwrap();
     let ours = text(&output.stdout);
@@ -52,14 +55,22 @@ fn check_program(name: &str) {
 #[test]
 fn programs() {
     for name in ["system", "descriptors", "io", "times", "readdir", "poll", "invalid"] {
-        check_program(name);
+        check_program(name, &[]);
     }
 }
 
 #[test]
 fn paths() {
     for name in ["open", "paths"] {
-        check_program(name);
+        check_program(name, &[]);
+    }
+}
+
+/// Without `openat2` paths lead to the same.
+#[test]
+fn paths_on_an_older_kernel() {
+    for name in ["open", "paths", "readdir", "times"] {
+        check_program(name, &[vwasm_runtime::sys::number::OPENAT2]);
     }
 }
 
@@ -97,16 +108,28 @@ fn nothing_leaves_its_directory() {
         std::os::unix::fs::symlink(target, at("granted").join(name)).unwrap();
     }
     let program = executable(&directory, "program", &module("escape"), directory.grants("granted", "/"));
-    let output = text(&run(&mut Command::new(program), b"").stdout);
-    assert!(output.ends_with("successes 0\n"), "{output}");
-    assert!(output.lines().filter(|line| line.starts_with("refused ")).count() > 1000);
-    assert_eq!(std::fs::read_dir(at("outside")).unwrap().count(), 1);
-    assert_eq!(std::fs::read_to_string(at("outside/secret")).unwrap(), "SECRET");
+    for lacking in [&[][..], &[vwasm_runtime::sys::number::OPENAT2]] {
+        let mut command = Command::new(&program);
+        if !lacking.is_empty() {
+            lack(&mut command, lacking);
+        }
+        let output = text(&run(&mut command, b"").stdout);
+        assert!(output.ends_with("successes 0\n"), "{output}");
+        assert!(output.lines().filter(|line| line.starts_with("refused ")).count() > 1000);
+        assert_eq!(std::fs::read_dir(at("outside")).unwrap().count(), 1);
+        assert_eq!(std::fs::read_to_string(at("outside/secret")).unwrap(), "SECRET");
+    }
 
     let everything = Grants { directories: vec![("/".into(), "/".into())], ..nothing() };
     let program = executable(&directory, "procfs", &module("procfs"), everything);
-    let output = text(&run(&mut Command::new(program), b"").stdout);
-    assert!(output.contains("attempts 156\n  successes 0\n"), "{output}");
+    for lacking in [&[][..], &[vwasm_runtime::sys::number::OPENAT2]] {
+        let mut command = Command::new(&program);
+        if !lacking.is_empty() {
+            lack(&mut command, lacking);
+        }
+        let output = text(&run(&mut command, b"").stdout);
+        assert!(output.contains("attempts 156\n  successes 0\n"), "{output}");
+    }
 
     let procfs = Grants { directories: vec![("/proc".into(), "/".into())], ..nothing() };
     let output = run(&mut Command::new(executable(&directory, "granted-procfs", &module("procfs"), procfs)), b"");
@@ -318,37 +341,39 @@ fn confined() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
-/// A kernel without Landlock and filters, as far as a filter can play one.
-#[test]
-fn kernel_without_confinement() {
+/// Lets a command run as on a kernel that lacks some system calls, as far as a filter can play one.
+fn lack(command: &mut Command, calls: &[usize]) {
     use std::os::unix::process::CommandExt;
     use vwasm_runtime::sys::{number, syscall};
-    const NOSYS: u32 = 0x0005_0000 | 38;
-    const ALLOW: u32 = 0x7fff_0000;
+    const NOSYS: u64 = 0x0005_0000 | 38;
+    const ALLOW: u64 = 0x7fff_0000;
     // struct sock_filter: code and jumps in the low half, value in the high one.
-    let step = |code: u64, if_true: u64, value: usize| code | if_true << 16 | (value as u64) << 32;
-    let filter: [u64; 5] = [
-        step(0x20, 0, 0),
-        step(0x15, 2, number::SECCOMP),
-        step(0x15, 1, number::LANDLOCK_CREATE_RULESET),
-        step(0x06, 0, ALLOW as usize),
-        step(0x06, 0, NOSYS as usize),
-    ];
+    let step = |code: u64, if_true: u64, value: u64| code | if_true << 16 | value << 32;
+    let mut filter = vec![step(0x20, 0, 0)];
+    for (n, call) in calls.iter().enumerate() {
+        filter.push(step(0x15, (calls.len() - n) as u64, *call as u64));
+    }
+    filter.extend([step(0x06, 0, ALLOW), step(0x06, 0, NOSYS)]);
+    // SAFETY: only system calls, whose structures live as long as the closure.
+    unsafe {
+        command.pre_exec(move || {
+            let list = [filter.len(), filter.as_ptr() as usize];
+            syscall(number::PRCTL, [38, 1, 0, 0, 0, 0]);
+            syscall(number::SECCOMP, [1, 0, list.as_ptr() as usize, 0, 0, 0]);
+            Ok(())
+        });
+    }
+}
+
+#[test]
+fn kernel_without_confinement() {
+    use vwasm_runtime::sys::number;
     let directory = Directory::new("old-kernel");
     let program = executable(&directory, "program", STREAMS.as_bytes(), nothing());
     let run_there = |narrow: &str| {
         let mut command = Command::new(&program);
-        command.env("VWASM_NARROW", narrow).stdin(Stdio::null());
-        // SAFETY: only system calls, whose structures live as long as the closure.
-        unsafe {
-            command.pre_exec(move || {
-                let list = [filter.len(), filter.as_ptr() as usize];
-                syscall(number::PRCTL, [38, 1, 0, 0, 0, 0]);
-                syscall(number::SECCOMP, [1, 0, list.as_ptr() as usize, 0, 0, 0]);
-                Ok(())
-            });
-        }
-        command.output().unwrap()
+        lack(&mut command, &[number::SECCOMP, number::LANDLOCK_CREATE_RULESET]);
+        command.env("VWASM_NARROW", narrow).stdin(Stdio::null()).output().unwrap()
     };
     let output = run_there("");
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), "text".into()), "{}", text(&output.stderr));

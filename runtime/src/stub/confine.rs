@@ -89,8 +89,9 @@ const ALWAYS: &[usize] = &[
     number::EXIT_GROUP,
 ];
 
-/// What resolving a path needs.
+/// What resolving a path needs, and what it needs where `openat2` is lacking.
 const RESOLVE: &[usize] = &[number::OPENAT2, number::FSTATFS];
+const RESOLVE_WITHOUT: &[usize] = &[number::OPENAT, number::READLINKAT];
 
 /// What functions of WASI need, by the beginning of their names; every match counts.
 const NEEDED: &[(&str, &[usize])] = &[
@@ -141,6 +142,9 @@ fn allowed(manifest: &Manifest) -> Vec<usize> {
                 allowed.extend(*calls);
             }
         }
+    }
+    if paths && vwasm_runtime::wasi::without_openat2() {
+        allowed.extend(RESOLVE_WITHOUT);
     }
     allowed.sort_unstable();
     allowed.dedup();

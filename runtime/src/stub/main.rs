@@ -78,18 +78,17 @@ impl Wishes {
 /// Standard streams that are closed become `/dev/null`, so that nothing opened later takes their place; a closed pipe is told
 /// to the guest as an error, not to the process as a signal.
 fn prepare_process() {
-    const O_RDWR: u64 = 2;
+    const O_RDWR: usize = 2;
     const SIGPIPE: usize = 13;
     const IGNORE: [u64; 4] = [1, 0, 0, 0];
     const F_GETFD: usize = 1;
-    // SAFETY: the kernel reads the path, the manner of opening and the action.
+    // SAFETY: the kernel reads the path and the action.
     unsafe {
         for fd in 0..3 {
             let open = sys::check(sys::syscall(number::FCNTL, [fd, F_GETFD, 0, 0, 0, 0]));
             if open == Err(sys::errno::EBADF) {
-                let how = [O_RDWR, 0, 0];
-                let args = [0, c"/dev/null".as_ptr() as usize, how.as_ptr() as usize, size_of_val(&how), 0, 0];
-                if sys::check(sys::syscall(number::OPENAT2, args)) != Ok(fd) {
+                let args = [0, c"/dev/null".as_ptr() as usize, O_RDWR, 0, 0, 0];
+                if sys::check(sys::syscall(number::OPENAT, args)) != Ok(fd) {
                     fail("a standard stream is closed, and /dev/null cannot take its place");
                 }
             }

@@ -14,6 +14,7 @@ mod resolve;
 mod sockets;
 mod system;
 mod trace;
+mod walk;
 
 use crate::manifest::{FunctionType, Grants, ValueType};
 use crate::store::Store;
@@ -27,6 +28,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use descriptors::{Descriptor, Descriptors, Kind};
+
+pub use resolve::without_openat2;
 
 /// What a program gets.
 #[derive(Clone, Debug, Default)]

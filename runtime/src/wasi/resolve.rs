@@ -3,7 +3,7 @@
 //! `openat2` resolves whole paths: never above the directory it starts from, never through a magic link. For system calls that
 //! have no such flag (rename, unlink, …) the parent is opened with it and the call gets the last component only, which names an
 //! entry of that very directory. What lies in procfs is refused, though a granted directory may contain it: through
-//! `/proc/self/mem` a program could write outside its sandbox.
+//! `/proc/self/mem` a program could write outside its sandbox. A kernel without `openat2` is met by `walk`.
 
 use super::abi::{Errno, Failure, Memory, Result};
 use super::call_again;
@@ -11,6 +11,7 @@ use super::descriptors::Owned;
 use super::raw_call;
 use crate::sys::{errno, number};
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 pub const O_WRONLY: u64 = 0o1;
 pub const O_RDWR: u64 = 0o2;
@@ -34,6 +35,14 @@ const AT_FDCWD: i64 = -100;
 /// Longest path the kernel takes, with its NUL.
 pub const PATH_MAX: usize = 4096;
 
+/// Set when the kernel was found to lack `openat2`.
+static LACKING: AtomicBool = AtomicBool::new(false);
+
+/// Whether paths are resolved without `openat2`; known once a directory was granted.
+pub fn without_openat2() -> bool {
+    LACKING.load(Ordering::Relaxed)
+}
+
 /// `openat2`; the path has a NUL behind it.
 fn open_at(directory: i64, path: &[u8], flags: u64, mode: u64, resolve: u64) -> core::result::Result<Owned, i32> {
     // A rename elsewhere while `..` was resolved makes the kernel give up: so often, and no more.
@@ -48,7 +57,12 @@ fn open_at(directory: i64, path: &[u8], flags: u64, mode: u64, resolve: u64) -> 
             Ok(fd) => return Ok(Owned::new(fd)),
             Err(errno::EAGAIN) if attempts < ATTEMPTS && flags & O_NONBLOCK == 0 => {}
             Err(errno::EINTR) if !crate::interrupt::pending() => {}
-            Err(error) => return Err(error),
+            Err(error) => {
+                if error == errno::ENOSYS {
+                    LACKING.store(true, Ordering::Relaxed);
+                }
+                return Err(error);
+            }
         }
     }
 }
@@ -59,15 +73,17 @@ pub fn open_beneath(directory: i32, path: &[u8], flags: u64, mode: u64) -> Resul
     let path = &terminated(path)?;
     let flags = flags | if flags & O_PATH == 0 { O_NOCTTY } else { 0 };
     // First without crossing mounts: then it is the file system of the granted directory, which is not procfs.
-    let opened = match open_at(i64::from(directory), path, flags, mode, beneath | RESOLVE_NO_XDEV) {
-        Err(errno::EXDEV) => match open_elsewhere(directory, path, flags, mode, beneath) {
-            Err(errno::EXDEV) => return Err(Errno::PERM.into()), // it leads out of the directory
+    let opened = if without_openat2() {
+        super::walk::open_beneath(directory, path, flags, mode)
+    } else {
+        match open_at(i64::from(directory), path, flags, mode, beneath | RESOLVE_NO_XDEV) {
+            Err(errno::EXDEV) => open_elsewhere(directory, path, flags, mode, beneath),
             opened => opened,
-        },
-        opened => opened,
+        }
     };
     opened.map_err(|error| match error {
         errno::EINTR => Failure::Timeout,
+        errno::EXDEV => Errno::PERM.into(), // it leads out of the directory
         error => Errno::from_linux(error).into(),
     })
 }
@@ -89,7 +105,8 @@ fn open_elsewhere(directory: i32, path: &[u8], flags: u64, mode: u64, beneath: u
     Ok(opened)
 }
 
-fn is_procfs(fd: usize) -> bool {
+/// Whether a file lies in procfs.
+pub fn is_procfs(fd: usize) -> bool {
     const PROC_SUPER_MAGIC: u64 = 0x9fa0;
     let mut statfs = [0u64; 15];
     // What cannot be told is refused.
@@ -99,7 +116,11 @@ fn is_procfs(fd: usize) -> bool {
 /// Opens a directory named by the user of the program, not by the guest.
 pub fn open_host_directory(path: &[u8]) -> core::result::Result<Owned, i32> {
     const PERM: i32 = 1;
-    let opened = open_at(AT_FDCWD, &[path, b"\0"].concat(), O_DIRECTORY, 0, 0)?;
+    let path = [path, b"\0"].concat();
+    let opened = match open_at(AT_FDCWD, &path, O_DIRECTORY, 0, 0) {
+        Err(errno::ENOSYS) => super::walk::open_at(AT_FDCWD, &path, O_DIRECTORY, 0)?,
+        opened => opened?,
+    };
     if is_procfs(opened.raw()) { Err(PERM) } else { Ok(opened) }
 }
 
