@@ -8,6 +8,7 @@ use crate::emit::{CompiledFunction, RelocTarget, emit, thunk::far_thunk};
 use crate::error::{CompileError, ErrorKind, Result};
 use crate::frontend::Translator;
 use crate::ir;
+use crate::limits;
 use crate::layout::MAX_FRAME;
 use crate::lower::convention::Convention;
 use crate::lower::lower;
@@ -70,7 +71,7 @@ pub fn translate(module: &Module<'_>, defined: usize) -> Result<ir::Function> {
     let index = module.imported_functions + defined as u32;
     let mut allocations = wasmparser::FuncValidatorAllocations::default();
     let mut func = Translator::translate(module, index, &module.bodies[defined], &mut allocations)?;
-    simplify::run(&mut func);
+    simplify::run(&mut func).map_err(|error| in_function(module, defined, error))?;
     simplify::split_critical_edges(&mut func);
     Ok(func)
 }
@@ -100,13 +101,20 @@ fn function(
 ) -> Result<CompiledFunction> {
     let func = translate(module, defined)?;
     let code = select(module, conventions, defined, &func, options)?;
+    limits::check(&code).map_err(|error| in_function(module, defined, error))?;
     let allocation = regalloc2::run(&code, env, &RegallocOptions::default()).map_err(|error| {
-        let offset = module.bodies[defined].body.range().start as u64;
-        let index = module.imported_functions as usize + defined;
-        CompileError::new(ErrorKind::Limit, format!("no registers can be allocated for function {index}: {error:?}"))
-            .at(offset)
+        let error = CompileError::new(ErrorKind::Limit, format!("no registers can be allocated: {error:?}"));
+        in_function(module, defined, error)
     })?;
-    emit(&code, &allocation, options.keep_origins)
+    emit(&code, &allocation, options.keep_origins).map_err(|error| in_function(module, defined, error))
+}
+
+/// An error that concerns a whole function: its number, and the offset of its body unless a closer one is known.
+fn in_function(module: &Module<'_>, defined: usize, mut error: CompileError) -> CompileError {
+    let index = module.imported_functions as usize + defined;
+    error.message = format!("function {index}: {}", error.message);
+    error.offset.get_or_insert(module.bodies[defined].body.range().start as u64);
+    error
 }
 
 /// Compiles a module. `progress` is told of each finished function.

@@ -8,6 +8,7 @@ pub mod error;
 pub mod frontend;
 pub mod image;
 pub mod ir;
+pub mod limits;
 pub mod listing;
 pub mod lower;
 pub mod machine;

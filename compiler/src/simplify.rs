@@ -5,9 +5,11 @@
 //! block is reused. An operator that can trap may be reused too (the first one did not trap), but is never dropped or
 //! moved. Branches on constants become jumps.
 
+use crate::error::CompileError;
 use crate::ir::eval::fold;
 use crate::ir::op::region;
 use crate::ir::{Block, ENTRY, Function, Inst, Op, OpKind, Type, Value, ValueDef, constant_op};
+use crate::limits::{DOMINATOR_STEPS, exceeded};
 use rustc_hash::FxHashMap;
 
 pub mod rules {
@@ -107,8 +109,8 @@ fn reusable(op: Op) -> bool {
 }
 
 /// Simplifies a function in place; resolves aliases and drops unreachable blocks from the layout.
-pub fn run(func: &mut Function) {
-    let tree = DominatorTree::new(func);
+pub fn run(func: &mut Function) -> Result<(), CompileError> {
+    let tree = DominatorTree::new(func).ok_or_else(|| exceeded("its branches are nested too deeply"))?;
     let mut builder = Builder {
         func,
         insts: Vec::new(),
@@ -145,6 +147,7 @@ pub fn run(func: &mut Function) {
     }
     crate::frontend::ssa::resolve_all(func);
     drop_unreachable(func);
+    Ok(())
 }
 
 fn rebuild(builder: &mut Builder, block: Block) {
@@ -223,7 +226,8 @@ pub struct DominatorTree {
 }
 
 impl DominatorTree {
-    pub fn new(func: &Function) -> DominatorTree {
+    /// None if it takes more steps than [`DOMINATOR_STEPS`].
+    pub fn new(func: &Function) -> Option<DominatorTree> {
         let count = func.blocks.len();
         let order = postorder(func);
         let mut number = vec![u32::MAX; count];
@@ -238,6 +242,7 @@ impl DominatorTree {
         }
         let mut dominator: Vec<Option<Block>> = vec![None; count];
         dominator[ENTRY.index()] = Some(ENTRY);
+        let mut steps = DOMINATOR_STEPS;
         let mut changed = true;
         while changed {
             changed = false;
@@ -249,7 +254,7 @@ impl DominatorTree {
                     }
                     new = Some(match new {
                         None => pred,
-                        Some(other) => meet(&dominator, &number, other, pred),
+                        Some(other) => meet(&dominator, &number, other, pred, &mut steps)?,
                     });
                 }
                 if new != dominator[block.index()] {
@@ -264,20 +269,17 @@ impl DominatorTree {
                 children[parent.index()].push(block);
             }
         }
-        DominatorTree { children }
+        Some(DominatorTree { children })
     }
 }
 
-fn meet(dominator: &[Option<Block>], number: &[u32], mut a: Block, mut b: Block) -> Block {
+fn meet(dominator: &[Option<Block>], number: &[u32], mut a: Block, mut b: Block, steps: &mut usize) -> Option<Block> {
     while a != b {
-        while number[a.index()] < number[b.index()] {
-            a = dominator[a.index()].unwrap_or(ENTRY);
-        }
-        while number[b.index()] < number[a.index()] {
-            b = dominator[b.index()].unwrap_or(ENTRY);
-        }
+        *steps = steps.checked_sub(1)?;
+        let further = if number[a.index()] < number[b.index()] { &mut a } else { &mut b };
+        *further = dominator[further.index()].unwrap_or(ENTRY);
     }
-    a
+    Some(a)
 }
 
 fn postorder(func: &Function) -> Vec<Block> {

@@ -7,8 +7,9 @@ mod operators;
 pub mod ssa;
 
 use crate::error::{CompileError, ErrorKind, Result};
-use crate::ir::{Block, BlockCall, ENTRY, Function, Op, Span, Type, Value};
+use crate::ir::{Block, BlockCall, ENTRY, Function, Inst, Op, Span, Type, Value};
 use crate::layout::Gate;
+use crate::limits;
 use crate::module::{Body, Module, invalid, ir_type, ir_types};
 use rustc_hash::FxHashMap;
 use ssa::Ssa;
@@ -53,6 +54,10 @@ pub struct Translator<'m, 'a> {
     loop_depth: u32,
     /// Bases and fields that never change: one value for the whole function, made in the entry block.
     fields: FxHashMap<(Op, u64), Value>,
+    /// Their instructions, which go in front of the entry block's at the end.
+    prologue: Vec<Inst>,
+    /// Arguments passed by branches so far.
+    branch_arguments: usize,
 }
 
 impl<'m, 'a> Translator<'m, 'a> {
@@ -75,6 +80,8 @@ impl<'m, 'a> Translator<'m, 'a> {
             offset: 0,
             loop_depth: 0,
             fields: FxHashMap::default(),
+            prologue: Vec::new(),
+            branch_arguments: 0,
         };
         translator.func.results = ir_types(&ty.results);
         let entry = translator.func.new_block();
@@ -87,6 +94,10 @@ impl<'m, 'a> Translator<'m, 'a> {
         translator.ssa.seal(&mut translator.func, entry);
         translator.body(body, allocations)?;
         let mut func = translator.func;
+        let mut insts = translator.ssa.take_zeros();
+        insts.append(&mut translator.prologue);
+        insts.append(&mut func.blocks[ENTRY.index()].insts);
+        func.blocks[ENTRY.index()].insts = insts;
         ssa::remove_redundant_params(&mut func);
         Ok(func)
     }
@@ -128,6 +139,10 @@ impl<'m, 'a> Translator<'m, 'a> {
             let operator = operators.read().map_err(invalid)?;
             validator.op(offset, &operator).map_err(invalid)?;
             self.operator(operator)?;
+            let arguments = self.branch_arguments + self.ssa.branch_arguments;
+            if self.func.values.len() > limits::VALUES || arguments > limits::BRANCH_ARGUMENTS {
+                return Err(limits::exceeded("too many values meet at its branches").at(offset as u64));
+            }
         }
         operators.finish().map_err(invalid)?;
         *allocations = validator.into_allocations();
@@ -158,7 +173,7 @@ impl<'m, 'a> Translator<'m, 'a> {
             return value;
         }
         let inst = self.func.new_inst(op, imm, 0, &[], op.info().results, 0);
-        self.func.blocks[ENTRY.index()].insts.insert(0, inst);
+        self.prologue.push(inst);
         let value = Value(self.func.inst(inst).first_result);
         self.fields.insert((op, imm), value);
         value
@@ -174,6 +189,7 @@ impl<'m, 'a> Translator<'m, 'a> {
         let start = self.func.targets.len() as u32;
         for (block, args) in targets {
             let target = self.func.targets.len() as u32;
+            self.branch_arguments += args.len();
             self.func.targets.push(BlockCall { block, args });
             self.ssa.add_edge(self.current, block, target);
         }

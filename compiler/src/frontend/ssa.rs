@@ -4,7 +4,8 @@
 //! parameter. A block is sealed when no further predecessor can come. Nothing recurses: parameters whose arguments are
 //! still to be found wait in a list. Parameters that turn out to have one value are removed at the end.
 
-use crate::ir::{Block, BlockCall, ENTRY, Function, Type, Value, ValueDef, constant_op};
+use crate::ir::{Block, BlockCall, ENTRY, Function, Inst, Type, Value, ValueDef, constant_op};
+use crate::limits::BRANCH_ARGUMENTS;
 use rustc_hash::FxHashMap;
 
 #[derive(Default)]
@@ -12,8 +13,8 @@ struct BlockState {
     sealed: bool,
     /// Predecessors: the block and the number of the edge among the function's targets.
     preds: Vec<(Block, u32)>,
-    /// Parameters made before the block was sealed, with their local.
-    incomplete: Vec<(u32, Value)>,
+    /// Parameters made before the block was sealed: their local, and their number in the block.
+    incomplete: Vec<(u32, u32)>,
     /// Parameters that are not locals (block results) come first.
     defs: FxHashMap<u32, Value>,
 }
@@ -22,9 +23,12 @@ struct BlockState {
 pub struct Ssa {
     blocks: Vec<BlockState>,
     pub local_types: Vec<Type>,
-    /// Parameters whose arguments are to be found: block, local, value.
-    pending: Vec<(Block, u32, Value)>,
+    /// Parameters whose arguments are to be found: block, local, number in the block.
+    pending: Vec<(Block, u32, u32)>,
     zeros: FxHashMap<Type, Value>,
+    zero_insts: Vec<Inst>,
+    /// Arguments given to parameters so far. Beyond the limit no more are looked for: the function will be refused.
+    pub branch_arguments: usize,
 }
 
 impl Ssa {
@@ -53,8 +57,8 @@ impl Ssa {
     pub fn seal(&mut self, func: &mut Function, block: Block) {
         let state = self.state(block);
         state.sealed = true;
-        for (local, value) in std::mem::take(&mut state.incomplete) {
-            self.pending.push((block, local, value));
+        for (local, number) in std::mem::take(&mut state.incomplete) {
+            self.pending.push((block, local, number));
         }
         self.settle(func);
     }
@@ -80,11 +84,12 @@ impl Ssa {
                 (true, []) => break self.zero(func, local),
                 (sealed, _) => {
                     let ty = self.local_types[local as usize];
+                    let number = func.blocks[at.index()].params.len() as u32;
                     let value = func.new_param(at, ty);
                     if sealed {
-                        self.pending.push((at, local, value));
+                        self.pending.push((at, local, number));
                     } else {
-                        self.state(at).incomplete.push((local, value));
+                        self.state(at).incomplete.push((local, number));
                     }
                     break value;
                 }
@@ -97,9 +102,13 @@ impl Ssa {
     }
 
     fn settle(&mut self, func: &mut Function) {
-        while let Some((block, local, param)) = self.pending.pop() {
-            // Arguments stand in the order of the parameters, so each edge must already have those before this one.
-            let number = func.blocks[block.index()].params.iter().position(|&value| value == param).unwrap_or(0);
+        while let Some((block, local, number)) = self.pending.pop() {
+            let number = number as usize;
+            self.branch_arguments += self.state(block).preds.len();
+            if self.branch_arguments > BRANCH_ARGUMENTS {
+                self.pending.clear();
+                return;
+            }
             for n in 0..self.state(block).preds.len() {
                 let (pred, target) = self.state(block).preds[n];
                 let value = self.find(func, pred, local);
@@ -117,9 +126,14 @@ impl Ssa {
         let ty = self.local_types[local as usize];
         *self.zeros.entry(ty).or_insert_with(|| {
             let inst = func.new_inst(constant_op(ty), 0, 0, &[], &[ty], 0);
-            func.blocks[ENTRY.index()].insts.insert(0, inst);
+            self.zero_insts.push(inst);
             Value(func.inst(inst).first_result)
         })
+    }
+
+    /// The zeros' instructions, which belong at the function's start.
+    pub fn take_zeros(&mut self) -> Vec<Inst> {
+        std::mem::take(&mut self.zero_insts)
     }
 }
 
