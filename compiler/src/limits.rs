@@ -12,8 +12,12 @@ use regalloc2::{Function as _, Inst, OperandKind};
 pub const VALUES: usize = 1 << 22;
 /// Arguments that branches pass to block parameters.
 pub const BRANCH_ARGUMENTS: usize = 1 << 23;
+/// Blocks looked at in search of locals' values.
+pub const STEPS: usize = 1 << 25;
 /// Steps from block to dominator.
 pub const DOMINATOR_STEPS: usize = 1 << 27;
+/// Blocks of one function.
+const BLOCKS: usize = 1 << 19;
 /// Calls of one function: each takes every register from the allocator.
 const CALLS: usize = 1 << 19;
 /// Values alive at the start of a block, added up over the blocks.
@@ -28,6 +32,9 @@ pub fn exceeded(what: &str) -> CompileError {
 pub fn check(code: &VCode) -> Result<(), CompileError> {
     if code.insts.iter().filter(|inst| matches!(inst, MInst::Call(_))).count() > CALLS {
         return Err(exceeded("too many calls"));
+    }
+    if code.blocks.len() > BLOCKS {
+        return Err(exceeded("too many blocks"));
     }
     if dominator_steps(code) > DOMINATOR_STEPS {
         return Err(exceeded("its branches are nested too deeply"));
