@@ -18,6 +18,8 @@ pub const STEPS: usize = 1 << 25;
 pub const DOMINATOR_STEPS: usize = 1 << 27;
 /// Blocks of one function.
 const BLOCKS: usize = 1 << 19;
+/// Parameters of one block, and values alive at once in a block of a loop: the allocator weighs each against all others.
+const VALUES_OF_BLOCK: usize = 1 << 13;
 /// Calls of one function: each takes every register from the allocator.
 const CALLS: usize = 1 << 19;
 /// Values alive at the start of a block, added up over the blocks.
@@ -36,11 +38,14 @@ pub fn check(code: &VCode) -> Result<(), CompileError> {
     if code.blocks.len() > BLOCKS {
         return Err(exceeded("too many blocks"));
     }
+    if code.blocks.iter().any(|block| block.params.len() > VALUES_OF_BLOCK) {
+        return Err(exceeded("too many values meet at a branch"));
+    }
     if dominator_steps(code) > DOMINATOR_STEPS {
         return Err(exceeded("its branches are nested too deeply"));
     }
-    if live_values(code) > LIVE_VALUES {
-        return Err(exceeded("too many values are alive over too many blocks"));
+    if !is_liveness_small(code) {
+        return Err(exceeded("too many values are alive at once"));
     }
     Ok(())
 }
@@ -104,13 +109,30 @@ fn reverse_postorder(code: &VCode) -> Vec<usize> {
     order
 }
 
-/// Values alive at the start of a block, added up, counted up to the bound: from each use backwards to the definition.
-fn live_values(code: &VCode) -> usize {
+/// Counts the values alive at the start of each block, from each use backwards to the definition, up to the bounds.
+fn is_liveness_small(code: &VCode) -> bool {
     let (blocks, registers) = (code.blocks.len(), code.virtual_registers as usize);
-    if blocks.saturating_mul(registers) <= LIVE_VALUES {
-        return 0;
+    if registers <= VALUES_OF_BLOCK && blocks * registers <= LIVE_VALUES {
+        return true;
     }
     const NOWHERE: u32 = u32::MAX;
+    // Inside the blocks of loops, from the end: a value is alive from its last use up to its definition.
+    let mut last_use = vec![NOWHERE; registers];
+    for (number, block) in code.blocks.iter().enumerate().filter(|(_, block)| block.loop_depth > 0) {
+        let mut alive = 0usize;
+        for at in (block.start..block.end).rev() {
+            for operand in code.inst_operands(Inst::new(at as usize)) {
+                let seen = &mut last_use[operand.vreg().vreg()];
+                match operand.kind() {
+                    OperandKind::Use => alive += usize::from(std::mem::replace(seen, number as u32) != number as u32),
+                    OperandKind::Def => alive -= usize::from(std::mem::replace(seen, NOWHERE) == number as u32),
+                }
+            }
+            if alive > VALUES_OF_BLOCK {
+                return false;
+            }
+        }
+    }
     let mut definition = vec![NOWHERE; registers];
     let mut uses: Vec<(u32, u32)> = Vec::new();
     for (number, block) in code.blocks.iter().enumerate() {
@@ -131,6 +153,7 @@ fn live_values(code: &VCode) -> usize {
     uses.retain(|&(register, block)| definition[register as usize] != block);
     uses.sort_unstable();
     let mut seen = vec![NOWHERE; blocks];
+    let mut alive = vec![0usize; blocks];
     let (mut total, mut work) = (0, Vec::new());
     for (register, block) in uses {
         work.push(block);
@@ -139,11 +162,15 @@ fn live_values(code: &VCode) -> usize {
                 continue;
             }
             total += 1;
+            alive[block as usize] += 1;
+            if alive[block as usize] > VALUES_OF_BLOCK && code.blocks[block as usize].loop_depth > 0 {
+                return false;
+            }
             work.extend(code.blocks[block as usize].preds.iter().map(|pred| pred.index() as u32));
         }
         if total > LIVE_VALUES {
-            break;
+            return false;
         }
     }
-    total
+    true
 }

