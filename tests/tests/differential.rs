@@ -26,6 +26,8 @@ enum Outcome {
 /// The world after one call.
 #[derive(Debug, PartialEq)]
 struct State {
+    /// Exported function and arguments.
+    call: (String, Vec<u64>),
     outcome: Outcome,
     globals: Vec<u64>,
     memory: Option<(usize, u64)>,
@@ -40,9 +42,11 @@ fn hash(bytes: &[u8]) -> u64 {
 
 fn config(random: &mut Random) -> wasm_smith::Config {
     wasm_smith::Config {
-        allow_start_export: true,
+        allow_start_export: random.below(8) == 0,
         bulk_memory_enabled: true,
         canonicalize_nans: true,
+        // Half of the modules cannot trap, except for want of fuel: they get further.
+        disallow_traps: random.below(2) == 0,
         exceptions_enabled: false,
         export_everything: true,
         extended_const_enabled: false,
@@ -51,7 +55,7 @@ fn config(random: &mut Random) -> wasm_smith::Config {
         max_imports: 0,
         max_instructions: 20 + random.below(400),
         max_funcs: 12,
-        min_funcs: 1,
+        min_funcs: 4,
         max_memory32_bytes: 8 << 16,
         max_table_elements: 200,
         max_tables: 3,
@@ -71,7 +75,7 @@ fn config(random: &mut Random) -> wasm_smith::Config {
 fn generate(seed: u64) -> Option<Vec<u8>> {
     let mut random = Random(seed);
     let config = config(&mut random);
-    let bytes = random.bytes(4096);
+    let bytes = random.bytes(16 << 10);
     let mut module = wasm_smith::Module::new(config, &mut arbitrary::Unstructured::new(&bytes)).ok()?;
     module.ensure_termination(2_000).ok()?;
     Some(module.to_bytes())
@@ -88,7 +92,8 @@ fn argument(ty: ValueType, random: &mut Random) -> u64 {
             u64::from(edges[random.below(7)].to_bits())
         }
         ValueType::F64 => {
-            let edges = [any as f64, f64::from_bits(any & 0xffef_ffff_ffff_ffff), 0.0, -0.0, 1e300, f64::NEG_INFINITY, 4294967295.5];
+            let edges =
+                [any as f64, f64::from_bits(any & 0xffef_ffff_ffff_ffff), 0.0, -0.0, 1e300, f64::NEG_INFINITY, 4294967295.5];
             edges[random.below(7)].to_bits()
         }
         ValueType::V128 | ValueType::FuncRef | ValueType::ExternRef => 0,
@@ -108,7 +113,7 @@ fn native(bytes: &[u8], seed: u64, cpu: CpuFeatures) -> Option<Vec<State>> {
         Ok(instance) => instance,
         Err(InstantiateError::Trap(trap)) => {
             let outcome = Outcome::Trap(trap.message());
-            return Some(vec![State { outcome, globals: Vec::new(), memory: None }]);
+            return Some(vec![State { call: Default::default(), outcome, globals: Vec::new(), memory: None }]);
         }
         Err(_) => return None,
     };
@@ -124,7 +129,8 @@ fn native(bytes: &[u8], seed: u64, cpu: CpuFeatures) -> Option<Vec<State>> {
         let mut results = vec![0; ty.results.len()];
         let outcome = match store.invoke(function, &args, &mut results) {
             Ok(()) => Outcome::Values(ty.results.iter().zip(results).map(|(&ty, value)| shown(ty, value)).collect()),
-            Err(trap) => Outcome::Trap(trap.message()),
+            // The interpreter has one name for an index beyond a table, whatever it is for.
+            Err(trap) => Outcome::Trap(trap.message().replace("undefined element", "out of bounds table access")),
         };
         let (mut globals, mut memory) = (Vec::new(), None);
         for export in &exports {
@@ -137,7 +143,7 @@ fn native(bytes: &[u8], seed: u64, cpu: CpuFeatures) -> Option<Vec<State>> {
                 _ => {}
             }
         }
-        states.push(State { outcome, globals, memory });
+        states.push(State { call: (export.name.clone(), args), outcome, globals, memory });
     }
     Some(states)
 }
@@ -159,16 +165,17 @@ fn trap_name(error: &wasmi::Error) -> Option<&'static str> {
 }
 
 fn interpreted(bytes: &[u8], seed: u64) -> Option<Vec<State>> {
-    use wasmi::{Engine, ExternType, Linker, Nullable, Store, Val, ValType};
+    use wasmi::{Engine, ExternType, Linker, Ref, Store, Val, ValType};
     let engine = Engine::default();
-    let module = wasmi::Module::new(&engine, bytes).unwrap_or_else(|error| panic!("seed {seed}: the interpreter refuses: {error}"));
+    let module =
+        wasmi::Module::new(&engine, bytes).unwrap_or_else(|error| panic!("seed {seed}: the interpreter refuses: {error}"));
     let mut store = Store::new(&engine, ());
     let mut states = Vec::new();
     let instance = match Linker::<()>::new(&engine).instantiate_and_start(&mut store, &module) {
         Ok(instance) => instance,
         Err(error) => {
             let outcome = Outcome::Trap(trap_name(&error)?.to_string());
-            return Some(vec![State { outcome, globals: Vec::new(), memory: None }]);
+            return Some(vec![State { call: Default::default(), outcome, globals: Vec::new(), memory: None }]);
         }
     };
     let bits = |value: &Val| match value {
@@ -180,7 +187,11 @@ fn interpreted(bytes: &[u8], seed: u64) -> Option<Vec<State>> {
         Val::ExternRef(reference) => u64::from(!reference.is_null()),
         Val::V128(_) => 0,
     };
-    let exports: Vec<(String, ExternType)> = module.exports().map(|export| (export.name().to_string(), export.ty().clone())).collect();
+    // In the module's order, which is not the interpreter's.
+    let decoded = Module::decode(bytes).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+    let ty_of = |name: &str| module.exports().find(|export| export.name() == name).map(|export| export.ty().clone());
+    let exports: Vec<(String, ExternType)> =
+        decoded.exports.iter().filter_map(|export| Some((export.name.clone(), ty_of(&export.name)?))).collect();
     let mut random = Random(seed ^ 0xa5a5);
     for (name, ty) in exports.iter().cycle().take(2 * exports.len()) {
         let ExternType::Func(ty) = ty else { continue };
@@ -195,11 +206,11 @@ fn interpreted(bytes: &[u8], seed: u64) -> Option<Vec<State>> {
                 ValType::F64 => Val::F64(f64::from_bits(argument(ValueType::F64, &mut random)).into()),
                 ValType::FuncRef => {
                     argument(ValueType::FuncRef, &mut random);
-                    Val::FuncRef(Nullable::Null)
+                    Val::FuncRef(Ref::Null)
                 }
                 _ => {
                     argument(ValueType::ExternRef, &mut random);
-                    Val::ExternRef(Nullable::Null)
+                    Val::ExternRef(Ref::Null)
                 }
             })
             .collect();
@@ -211,7 +222,9 @@ fn interpreted(bytes: &[u8], seed: u64) -> Option<Vec<State>> {
         let (mut globals, mut memory) = (Vec::new(), None);
         for (name, ty) in &exports {
             match ty {
-                ExternType::Global(_) => globals.push(bits(&instance.get_global(&store, name).expect("an exported global").get(&store))),
+                ExternType::Global(_) => {
+                    globals.push(bits(&instance.get_global(&store, name).expect("an exported global").get(&store)))
+                }
                 ExternType::Memory(_) => {
                     let bytes = instance.get_memory(&store, name).expect("an exported memory").data(&store).to_vec();
                     memory = Some((bytes.len(), hash(&bytes)));
@@ -219,7 +232,8 @@ fn interpreted(bytes: &[u8], seed: u64) -> Option<Vec<State>> {
                 _ => {}
             }
         }
-        states.push(State { outcome, globals, memory });
+        let call = (name.clone(), args.iter().map(bits).collect());
+        states.push(State { call, outcome, globals, memory });
     }
     Some(states)
 }

@@ -18,10 +18,14 @@ fn run(name: &str, text: &str) {
 #[test]
 fn written() {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts");
-    let mut files: Vec<_> = std::fs::read_dir(directory).expect("the directory is there").flatten().map(|entry| entry.path()).collect();
+    let mut files: Vec<_> =
+        std::fs::read_dir(directory).expect("the directory is there").flatten().map(|entry| entry.path()).collect();
     files.sort();
     for file in files {
-        run(&file.file_name().unwrap_or_default().to_string_lossy(), &std::fs::read_to_string(&file).expect("a readable script"));
+        run(
+            &file.file_name().unwrap_or_default().to_string_lossy(),
+            &std::fs::read_to_string(&file).expect("a readable script"),
+        );
     }
 }
 
@@ -68,7 +72,9 @@ fn memory_edges(pages: u64) -> String {
     let mut asserts = String::new();
     let mut number = 0;
     let zero = |op: &str| format!("({}.const 0)", &op[..3]);
-    for (op, width, store) in LOADS.iter().map(|&(op, width)| (op, width, false)).chain(STORES.iter().map(|&(op, width)| (op, width, true))) {
+    for (op, width, store) in
+        LOADS.iter().map(|&(op, width)| (op, width, false)).chain(STORES.iter().map(|&(op, width)| (op, width, true)))
+    {
         for offset in offsets(size, width) {
             let access = |address: &str| match store {
                 true => format!("({op} offset={offset} {address} {})", zero(op)),
@@ -90,7 +96,10 @@ fn memory_edges(pages: u64) -> String {
                 };
                 expect(format!("\"r{number}\" (i32.const {address})"));
                 // The sum wraps round: the address is that of the low 32 bits.
-                expect(format!("\"s{number}\" (i32.const {}) (i32.const 0x80000010)", (address + 0x1_0000_0000 - 0x8000_0010) & 0xffff_ffff));
+                expect(format!(
+                    "\"s{number}\" (i32.const {}) (i32.const 0x80000010)",
+                    (address + 0x1_0000_0000 - 0x8000_0010) & 0xffff_ffff
+                ));
                 expect(format!("\"c{number}_{address}\""));
                 let constant = access(&format!("(i32.const {address})"));
                 let _ = writeln!(functions, "(func (export \"c{number}_{address}\") {constant})");
@@ -126,7 +135,10 @@ fn last_bytes_round_trip() {
             let ty = &store[..3];
             let value = if ty.starts_with('i') { "0x8182838485868788" } else { "-1.5" };
             let value = if ty == "i32" { "0x85868788" } else { value };
-            let _ = writeln!(text, "(func (export \"{name}\") (param i32) (result {ty}) ({store} (local.get 0) ({ty}.const {value})) ({load} (local.get 0)))");
+            let _ = writeln!(
+                text,
+                "(func (export \"{name}\") (param i32) (result {ty}) ({store} (local.get 0) ({ty}.const {value})) ({load} (local.get 0)))"
+            );
             let bits = u64::from_str_radix(value.trim_start_matches("0x"), 16).unwrap_or(0);
             let low = if width == 8 { bits } else { bits & ((1 << (8 * width)) - 1) };
             let extended = match load.ends_with("_s") {
@@ -139,7 +151,11 @@ fn last_bytes_round_trip() {
                 _ => value.to_string(),
             };
             let _ = writeln!(asserts, "(assert_return (invoke \"{name}\" (i32.const {at})) ({ty}.const {expected}))");
-            let _ = writeln!(asserts, "(assert_trap (invoke \"{name}\" (i32.const {})) \"out of bounds memory access\")", at + 1);
+            let _ = writeln!(
+                asserts,
+                "(assert_trap (invoke \"{name}\" (i32.const {})) \"out of bounds memory access\")",
+                at + 1
+            );
         }
     }
     run("last bytes", &format!("{text})\n{asserts}"));
@@ -172,7 +188,9 @@ fn calls(seed: u64) -> String {
             })
             .collect();
         let reversed: Vec<&str> = types.iter().rev().copied().collect();
-        let list = |kind: &str, types: &[&str]| if types.is_empty() { String::new() } else { format!("({kind} {})", types.join(" ")) };
+        let list = |kind: &str, types: &[&str]| {
+            if types.is_empty() { String::new() } else { format!("({kind} {})", types.join(" ")) }
+        };
         let ty = format!("{} {}", list("param", &types), list("result", &reversed));
         let body: String = (0..count).rev().map(|n| format!("(local.get {n})")).collect();
         let _ = writeln!(owner, "(func $f{number} (export \"f{number}\") {ty} {body})");
@@ -182,10 +200,15 @@ fn calls(seed: u64) -> String {
         let push: String = types.iter().zip(&values).map(|(ty, value)| format!("({ty}.const {value})")).collect();
         let mut check = String::from("(local.set $ok (i32.const 0))");
         for (ty, value) in types.iter().zip(&values) {
-            let _ = write!(check, "({ty}.const {value}) ({ty}.eq) (if (then (local.set $ok (i32.add (local.get $ok) (i32.const 1)))))");
+            let _ = write!(
+                check,
+                "({ty}.const {value}) ({ty}.eq) (if (then (local.set $ok (i32.add (local.get $ok) (i32.const 1)))))"
+            );
         }
         let caller = |name: &str, call: &str| {
-            format!("(func (export \"{name}{number}\") (result i32) (local $ok i32) {push} {call} {check} (local.get $ok))\n")
+            format!(
+                "(func (export \"{name}{number}\") (result i32) (local $ok i32) {push} {call} {check} (local.get $ok))\n"
+            )
         };
         owner += &caller("near", &format!("(call $f{number})"));
         owner += &caller("own", &format!("(call_indirect $t {ty} (i32.const {number}))"));
