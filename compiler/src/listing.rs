@@ -7,6 +7,7 @@ use crate::vcode::{MInst, NO_RULE, VCode};
 use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
 use rustc_hash::FxHashMap;
 use std::fmt::{self, Write};
+use vwasm_runtime::shown::shown;
 
 /// All functions of a module compiled with `keep_origins`.
 pub fn listing(module: &Module<'_>, compiled: &Compiled) -> String {
@@ -16,7 +17,7 @@ pub fn listing(module: &Module<'_>, compiled: &Compiled) -> String {
     for (number, (start, function)) in compiled.functions.iter().enumerate() {
         let index = module.imported_functions + number as u32;
         let name = names.get(&index).copied().unwrap_or_default();
-        let _ = writeln!(text, "function {index} {}", name.escape_debug());
+        let _ = writeln!(text, "function {index} {}", shown(name));
         let from = *start as usize;
         let bytes = &compiled.code[from..from + function.code.len()];
         let mut origins = function.origins.iter().peekable();

@@ -8,6 +8,7 @@ use crate::ir::Type;
 use crate::layout::{InstanceLayout, InstanceShape};
 use rustc_hash::FxHashSet;
 use vwasm_runtime::manifest::{ConstExpr, Limits, ValueType};
+use vwasm_runtime::shown::shown;
 use wasmparser::{
     DataKind, ElementItems, ElementKind, ExternalKind, FuncToValidate, FunctionBody, KnownCustom, Name, Operator, Parser,
     Payload, TypeRef, ValidPayload, Validator, ValidatorResources, WasmFeatures,
@@ -140,7 +141,8 @@ pub fn features() -> WasmFeatures {
 
 /// A wasmparser error as ours.
 pub fn invalid(error: wasmparser::BinaryReaderError) -> CompileError {
-    let message = error.message().to_string();
+    // The message may quote names of the module.
+    let message = shown(error.message());
     if message.contains("SIMD support is not enabled") || message.contains("v128") {
         return CompileError::new(ErrorKind::Unsupported, "SIMD (v128) is not supported yet")
             .at(error.offset() as u64)
