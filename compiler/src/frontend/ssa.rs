@@ -7,7 +7,7 @@
 //! Control is structured, so a local that is not set inside a construct has at its end the value it had at its start:
 //! the construct's joins are skipped, and many locals times many blocks do not make as many parameters.
 
-use crate::ir::{Block, BlockCall, ENTRY, Function, Inst, Type, Value, ValueDef, constant_op};
+use crate::ir::{Block, ENTRY, Function, Inst, Type, Value, ValueDef, constant_op};
 use crate::limits::{BRANCH_ARGUMENTS, STEPS};
 use rustc_hash::FxHashMap;
 
@@ -263,15 +263,5 @@ pub fn remove_redundant_params(func: &mut Function) {
             }
         }
     }
-    resolve_all(func);
-}
-
-/// Replaces aliases everywhere by what they stand for.
-pub fn resolve_all(func: &mut Function) {
-    let mut args = std::mem::take(&mut func.args);
-    args.iter_mut().for_each(|arg| *arg = func.resolve(*arg));
-    func.args = args;
-    let mut targets: Vec<BlockCall> = std::mem::take(&mut func.targets);
-    targets.iter_mut().flat_map(|target| &mut target.args).for_each(|arg| *arg = func.resolve(*arg));
-    func.targets = targets;
+    func.resolve_aliases();
 }
