@@ -14,6 +14,7 @@ use vwasm::module::Module;
 use vwasm_runtime::instance::InstantiateError;
 use vwasm_runtime::manifest::ValueType;
 use vwasm_runtime::store::{self, Config, Extern, Store};
+use vwasm_runtime::trap::Trap;
 use vwasm_tests::random::Random;
 
 /// What happened: values as bits, or a trap by name. References count only as null or not.
@@ -100,6 +101,11 @@ fn argument(ty: ValueType, random: &mut Random) -> u64 {
     }
 }
 
+/// A trap's name; the interpreter has one for an index beyond a table, whatever it is for.
+fn name(trap: &Trap) -> String {
+    trap.message().replace("undefined element", "out of bounds table access")
+}
+
 /// Calls every exported function twice. None: the module needs more than there is.
 fn native(bytes: &[u8], seed: u64, cpu: CpuFeatures) -> Option<Vec<State>> {
     let module = Module::decode(bytes).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
@@ -112,7 +118,7 @@ fn native(bytes: &[u8], seed: u64, cpu: CpuFeatures) -> Option<Vec<State>> {
     let instance = match store.instantiate(&Rc::new(loaded), &[]) {
         Ok(instance) => instance,
         Err(InstantiateError::Trap(trap)) => {
-            let outcome = Outcome::Trap(trap.message());
+            let outcome = Outcome::Trap(name(&trap));
             return Some(vec![State { call: Default::default(), outcome, globals: Vec::new(), memory: None }]);
         }
         Err(_) => return None,
@@ -129,8 +135,7 @@ fn native(bytes: &[u8], seed: u64, cpu: CpuFeatures) -> Option<Vec<State>> {
         let mut results = vec![0; ty.results.len()];
         let outcome = match store.invoke(function, &args, &mut results) {
             Ok(()) => Outcome::Values(ty.results.iter().zip(results).map(|(&ty, value)| shown(ty, value)).collect()),
-            // The interpreter has one name for an index beyond a table, whatever it is for.
-            Err(trap) => Outcome::Trap(trap.message().replace("undefined element", "out of bounds table access")),
+            Err(trap) => Outcome::Trap(name(&trap)),
         };
         let (mut globals, mut memory) = (Vec::new(), None);
         for export in &exports {
