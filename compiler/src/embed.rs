@@ -42,6 +42,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use vwasm_runtime::instance::InstantiateError;
 use vwasm_runtime::manifest::{FunctionType, ValueType};
+use vwasm_runtime::shown::shown;
 use vwasm_runtime::store::{self, Config, Extern};
 use vwasm_runtime::trap::Trap;
 use vwasm_runtime::wasi::{self, Wasi};
@@ -292,7 +293,7 @@ impl Linker {
         let wasi = Wasi::new(config)
             .map_err(|(granted, error)| Error::Resources(format!("{granted} cannot be had (errno {error})")))?;
         for import in &module.0.manifest.imports {
-            if wasi::provides(&import.module, &import.name) {
+            if wasi::type_of(&import.module, &import.name).is_some() {
                 let made = Wasi::function(&wasi, &mut store.inner, &import.module, &import.name);
                 let made = made.ok_or_else(|| Error::Resources("too many functions in one store".to_string()))?;
                 self.define(store, &import.module, &import.name, Extern::Function(made));
@@ -307,7 +308,7 @@ impl Linker {
         for import in &module.0.manifest.imports {
             let key = (import.module.clone(), import.name.clone());
             let Some((id, what)) = self.known.get(&key) else {
-                let (module, name) = (import.module.escape_debug(), import.name.escape_debug());
+                let (module, name) = (shown(&import.module), shown(&import.name));
                 return Err(Error::Link(format!("nothing provides the import {module}.{name}")));
             };
             store.check(*id)?;
@@ -335,7 +336,7 @@ impl Instance {
     fn export(&self, store: &Store, name: &str) -> Result<Extern> {
         store.check(self.store)?;
         let found = store.inner.export(self.index, name);
-        found.ok_or_else(|| Error::Link(format!("no export {}", name.escape_debug())))
+        found.ok_or_else(|| Error::Link(format!("no export {}", shown(name))))
     }
 
     /// An exported function, if it has this type.
@@ -344,7 +345,7 @@ impl Instance {
             Extern::Function(reference) if store.inner.function_type(reference) == Some(&function_type::<P, R>()) => {
                 Ok(TypedFunc { store: self.store, reference, types: PhantomData })
             }
-            _ => Err(Error::Link(format!("the export {} is no function of this type", name.escape_debug()))),
+            _ => Err(Error::Link(format!("the export {} is no function of this type", shown(name)))),
         }
     }
 
@@ -362,7 +363,7 @@ impl Instance {
             Extern::Global(index) if store.inner.global_value(index).is_some_and(|(ty, _)| ty.value == T::TYPE) => {
                 Ok(Global { store: self.store, index, ty: PhantomData })
             }
-            _ => Err(Error::Link(format!("the export {} is no global of this type", name.escape_debug()))),
+            _ => Err(Error::Link(format!("the export {} is no global of this type", shown(name)))),
         }
     }
 }

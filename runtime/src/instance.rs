@@ -3,6 +3,7 @@
 use crate::layout::*;
 use crate::manifest::*;
 use crate::memory::{FunctionRecord, Region, Slots};
+use crate::shown::shown;
 use crate::store::{Extern, FunctionInfo, Global, Instance, Memory, Module, Store, Table};
 use crate::trap::Trap;
 use alloc::format;
@@ -37,22 +38,6 @@ fn trap(code: TrapCode) -> InstantiateError {
     InstantiateError::Trap(Trap::code(code))
 }
 
-/// The counts that an instance's layout follows from: fields are written by these lists, so they must agree with it.
-fn shape(manifest: &Manifest) -> InstanceShape {
-    let imports = |is: fn(&ExternType) -> bool| manifest.imports.iter().filter(|import| is(&import.kind)).count() as u32;
-    let globals = |mutable: bool| manifest.globals.iter().filter(|global| global.ty.mutable == mutable).count() as u32;
-    InstanceShape {
-        memory_imports: imports(|kind| matches!(kind, ExternType::Memory(_))),
-        tables: imports(|kind| matches!(kind, ExternType::Table(_))) + manifest.tables.len() as u32,
-        function_imports: imports(|kind| matches!(kind, ExternType::Function(_))),
-        global_imports: imports(|kind| matches!(kind, ExternType::Global(_))),
-        types: manifest.types.len() as u32,
-        references: manifest.references.len() as u32,
-        constants: globals(false),
-        globals: globals(true),
-    }
-}
-
 impl Store {
     /// Whether something may stand for an import.
     fn matches(&self, module: &Manifest, import: &ExternType, given: Extern) -> bool {
@@ -82,8 +67,7 @@ impl Store {
         let manifest = &module.manifest;
         for (import, &given) in manifest.imports.iter().zip(imports) {
             if !self.matches(manifest, &import.kind, given) {
-                let message =
-                    format!("incompatible import type for {}.{}", import.module.escape_debug(), import.name.escape_debug());
+                let message = format!("incompatible import type for {}.{}", shown(&import.module), shown(&import.name));
                 return Err(InstantiateError::Link(message));
             }
         }
@@ -103,9 +87,6 @@ impl Store {
 
     fn build(&mut self, module: &Rc<Module>, imports: &[Extern]) -> Made<u32> {
         let manifest = &module.manifest;
-        if shape(manifest) != manifest.shape {
-            return Err(invalid());
-        }
         let layout = InstanceLayout::new(&manifest.shape).ok_or_else(invalid)?;
         let memory = manifest.memories.first().map(|limits| {
             let limit = limits.max.unwrap_or(MEMORY_MAX_PAGES).min(self.config.max_memory_pages);

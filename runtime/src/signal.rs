@@ -147,6 +147,20 @@ fn install_handler(place: usize, flags: u64) {
     }
 }
 
+/// Makes every fault that is not the guest's end in `handler`: an executable cut short faults where its pages are missing.
+pub fn guard(handler: extern "C" fn() -> !) {
+    for signal in SIGNALS.into_iter().filter(|signal| *signal != SIGALRM) {
+        let action = SignalAction {
+            handler: handler as *const () as usize,
+            flags: SA_RESTORER | SA_ONSTACK,
+            restorer: vwasm_signal_return as *const () as usize,
+            mask: 0,
+        };
+        // SAFETY: the kernel copies the structure.
+        unsafe { sys::syscall(number::RT_SIGACTION, [signal, &raw const action as usize, 0, 8, 0, 0]) };
+    }
+}
+
 /// The stack that handlers run on: the guest's may be full.
 mod stack {
     use crate::memory::Reservation;
@@ -267,6 +281,9 @@ fn chain(signal: i32, code: i32, info: *mut u8, ucontext: *mut u8) {
     // SAFETY: written before the handler was installed, and not since; an old handler is called as it was declared.
     unsafe {
         let old = (&raw const PREVIOUS).cast::<SignalAction>().add(place).read();
+        if cfg!(freestanding) && code <= 0 {
+            sys::exit(128 + signal); // sent by another process, which is not what `guard` tells of
+        }
         if old.handler > 1 {
             if old.flags & SA_SIGINFO != 0 {
                 core::mem::transmute::<usize, extern "C" fn(i32, *mut u8, *mut u8)>(old.handler)(signal, info, ucontext);

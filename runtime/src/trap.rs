@@ -5,6 +5,7 @@
 
 use crate::layout::*;
 use crate::manifest::{record, search};
+use crate::shown::shown;
 use crate::signal::{SIGBUS, SIGILL, SIGSEGV};
 use crate::store::{Module, Store};
 use alloc::string::{String, ToString};
@@ -104,13 +105,9 @@ impl Trap {
         }
         for (number, entry) in self.backtrace.iter().enumerate() {
             let offset = entry.offset.map_or("?".to_string(), |offset| alloc::format!("{offset:#x}"));
-            // Names are the module's: nothing in them may command a terminal.
-            let module =
-                if entry.module.is_empty() { "<unknown>".to_string() } else { entry.module.escape_debug().to_string() };
-            let name = match &entry.name {
-                Some(name) => name.escape_debug().to_string(),
-                None => alloc::format!("<wasm function {}>", entry.function),
-            };
+            let module = if entry.module.is_empty() { "<unknown>".to_string() } else { shown(&entry.module) };
+            let name = entry.name.as_deref().map(shown);
+            let name = name.unwrap_or_else(|| alloc::format!("<wasm function {}>", entry.function));
             text.push_str(&alloc::format!("  {number:>3}: {offset:>8} - {module}!{name}\n"));
         }
         text.push_str(&alloc::format!("wasm trap: {}\n", self.message()));

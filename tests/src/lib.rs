@@ -5,11 +5,14 @@
 //! - `model`: the instructions' evaluators, generated from spec/x86_64, and their states
 //! - `operands`: random operands for instructions
 //! - `support`: programs as executables, and directories for them
+//! - `random`, `binary`: pseudo-random numbers and changes of binary modules
 //! - `native`: guest memory from outside, and single instructions on the CPU; the only module with `unsafe`
 
+pub mod binary;
 pub mod model;
 pub mod native;
 pub mod operands;
+pub mod random;
 pub mod silicon;
 pub mod support;
 pub mod values;

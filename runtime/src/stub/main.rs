@@ -22,6 +22,7 @@ use vwasm_runtime::image::{ImageHeader, MAGIC, PAYLOAD_ADDRESS};
 use vwasm_runtime::instance::InstantiateError;
 use vwasm_runtime::interrupt::Deadline;
 use vwasm_runtime::manifest::Manifest;
+use vwasm_runtime::shown::shown;
 use vwasm_runtime::store::{Config, Extern, Module, Store};
 use vwasm_runtime::sys::{self, number};
 use vwasm_runtime::trap::{Trap, TrapKind};
@@ -36,6 +37,14 @@ const FAILED: i32 = 1;
 fn fail(message: &str) -> ! {
     sys::write_all(2, format!("error: {message}\n").as_bytes());
     sys::exit(FAILED)
+}
+
+fn damaged() -> ! {
+    fail("this executable is damaged: it is not as vwasm compile wrote it")
+}
+
+extern "C" fn fault() -> ! {
+    damaged()
 }
 
 /// A NUL-terminated string of the process's arguments or environment.
@@ -111,19 +120,24 @@ extern "C" fn main(stack: *const usize) -> ! {
         }
         (arguments, wishes)
     };
+    vwasm_runtime::signal::guard(fault);
     // SAFETY: the payload's first segment is mapped here in every executable the compiler writes.
     let header = unsafe { (PAYLOAD_ADDRESS as *const ImageHeader).read() };
     if header.magic != MAGIC {
         fail("this executable has no program in it; it was not written by vwasm compile");
     }
-    // SAFETY: the header says where the mapped manifest is.
+    if !header.is_placed() {
+        damaged();
+    }
+    // SAFETY: the header says where the mapped manifest is; if the file ends before it does, the handler of `guard` ends the
+    // process.
     let manifest = unsafe { core::slice::from_raw_parts(header.manifest as *const u8, header.manifest_length as usize) };
-    let Ok(mut manifest) = Manifest::decode(manifest) else {
-        fail("this executable is damaged: its manifest cannot be read")
-    };
+    let decoded = Manifest::decode(manifest).ok();
+    let fits = |manifest: &Manifest| manifest.is_consistent(header.code_length, header.data_length);
+    let Some(mut manifest) = decoded.filter(fits) else { damaged() };
     let narrow = String::from_utf8_lossy(&wishes.narrow);
     let confined = narrow::narrow(&mut manifest.grants, &narrow)
-        .unwrap_or_else(|item| fail(&format!("VWASM_NARROW: `{item}` is not understood")));
+        .unwrap_or_else(|item| fail(&format!("VWASM_NARROW: `{}` is not understood", shown(item))));
     if wishes.show_grants {
         grants(&manifest);
     }
@@ -170,7 +184,7 @@ fn grants(manifest: &Manifest) -> ! {
         }
     }
     for import in &manifest.imports {
-        text.push_str(&format!("import {}.{}\n", import.module.escape_debug(), import.name.escape_debug()));
+        text.push_str(&format!("import {}.{}\n", shown(&import.module), shown(&import.name)));
     }
     sys::write_all(1, text.as_bytes());
     sys::exit(0)
@@ -188,9 +202,7 @@ fn run(manifest: Manifest, header: &ImageHeader, arguments: Vec<Vec<u8>>, trace:
     for import in &manifest.imports {
         match Wasi::function(&wasi, &mut store, &import.module, &import.name) {
             Some(function) => imports.push(Extern::Function(function)),
-            None => {
-                fail(&format!("nothing provides the import {}.{}", import.module.escape_debug(), import.name.escape_debug()))
-            }
+            None => fail(&format!("nothing provides the import {}.{}", shown(&import.module), shown(&import.name))),
         }
     }
     let deadline = timeout.map(Deadline::start).transpose();

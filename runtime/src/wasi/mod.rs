@@ -122,9 +122,9 @@ fn find(module: &str, name: &str) -> Option<&'static Function> {
     unstable.iter().chain(FUNCTIONS).find(|(known, ..)| *known == name)
 }
 
-/// Whether an import is a function of WASI.
-pub fn provides(module: &str, name: &str) -> bool {
-    find(module, name).is_some()
+/// The type of a function of WASI, if there is one of this name.
+pub fn type_of(module: &str, name: &str) -> Option<FunctionType> {
+    find(module, name).map(|(name, params, _)| function_type(name, params))
 }
 
 /// Names and types of all functions.
