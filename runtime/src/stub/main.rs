@@ -171,16 +171,16 @@ fn grants(manifest: &Manifest) -> ! {
     for fd in &limits.sockets {
         text.push_str(&format!("socket {fd}\n"));
     }
-    for (limit, what) in [
-        (limits.max_memory_pages.map(|pages| u64::from(pages) << 16), "bytes of memory"),
-        (limits.max_table_elements.map(u64::from), "elements of each table"),
-        (limits.max_open_files.map(u64::from), "open files"),
-        (limits.max_output, "bytes of output"),
-        (limits.timeout, "milliseconds"),
-        (Some(limits.stack_size), "bytes of stack"),
+    for (limit, what, unit) in [
+        (limits.max_memory_pages.map(|pages| u64::from(pages) << 16), "memory at most", "bytes"),
+        (limits.max_table_elements.map(u64::from), "each table at most", "elements"),
+        (limits.max_open_files.map(u64::from), "open files at most", "at a time"),
+        (limits.max_output, "output at most", "bytes"),
+        (limits.timeout, "time at most", "milliseconds"),
+        (Some(limits.stack_size), "stack", "bytes"),
     ] {
         if let Some(limit) = limit {
-            text.push_str(&format!("at most {limit} {what}\n"));
+            text.push_str(&format!("{what} {limit} {unit}\n"));
         }
     }
     for import in &manifest.imports {
