@@ -62,8 +62,16 @@ pub fn load(directory: &Path) -> Result<Spec, String> {
 
 /// Writes the generated Rust files into `out`.
 pub fn generate(directory: &Path, out: &Path) -> Result<(), String> {
-    let spec = load(directory)?;
-    for (name, text) in emit::emit(&spec) {
+    write(emit::emit(&load(directory)?), out)
+}
+
+/// Writes what the sandbox checker is built from into `out`.
+pub fn generate_checker(directory: &Path, out: &Path) -> Result<(), String> {
+    write(emit::checker(&load(directory)?), out)
+}
+
+fn write(files: Vec<(&'static str, String)>, out: &Path) -> Result<(), String> {
+    for (name, text) in files {
         let path = out.join(name);
         std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
     }

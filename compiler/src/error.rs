@@ -15,6 +15,8 @@ pub enum ErrorKind {
     Limit,
     /// Files and system calls.
     Io,
+    /// The sandbox checker does not accept the code.
+    Rejected,
 }
 
 /// An error with the place it was found at.
@@ -54,6 +56,7 @@ impl fmt::Display for CompileError {
             ErrorKind::Unsupported => "not supported: ",
             ErrorKind::Limit => "limit exceeded: ",
             ErrorKind::Io => "",
+            ErrorKind::Rejected => "rejected by the sandbox checker: ",
         };
         write!(f, "{kind}{}", self.message)?;
         if let Some(offset) = self.offset {

@@ -62,9 +62,11 @@ fn stub_segments() -> Result<(u64, Vec<Segment>)> {
 pub fn executable(compiled: &Compiled) -> Result<Vec<u8>> {
     let (entry, mut segments) = stub_segments()?;
     let manifest = compiled.manifest.encode();
-    let header = ImageHeader::place(manifest.len() as u64, compiled.code.len() as u64, compiled.data.len() as u64);
+    let lengths = [&manifest, &compiled.claims, &compiled.code, &compiled.data].map(|part| part.len() as u64);
+    let header = ImageHeader::place(lengths[0], lengths[1], lengths[2], lengths[3]);
     let mut first = header.to_bytes().to_vec();
     first.extend_from_slice(&manifest);
+    first.extend_from_slice(&compiled.claims);
     let parts = [
         (READ, PAYLOAD_ADDRESS, first, 0),
         (READ | EXECUTE, header.code, compiled.code.clone(), 0xcc),

@@ -2,6 +2,7 @@
 //!
 //! The modules stand in pipeline order; ARCHITECTURE.md has the picture.
 
+pub mod claims;
 pub mod compile;
 pub mod emit;
 pub mod error;
@@ -15,5 +16,6 @@ pub mod module;
 pub mod script;
 pub mod simplify;
 pub mod vcode;
+pub mod verify;
 
 pub use vwasm_runtime::layout;

@@ -258,7 +258,6 @@ fn compile_command(args: &CompileArgs) -> Result<ExitCode> {
             check_imports(&module)?;
             let mut compiled = compile_with_progress(&module, &options)?;
             compiled.manifest.grants = grants(&args.grants)?;
-            compiled.manifest.features = options.cpu.0;
             if compiled.manifest.name.is_empty() {
                 compiled.manifest.name = args.module.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             }
