@@ -7,7 +7,7 @@
 use iced_x86::{Decoder, DecoderOptions, Instruction, OpKind, Register};
 use rustc_hash::{FxHashMap, FxHashSet};
 use vwasm_checker::claims::{self, Claims, Label};
-use vwasm_checker::fact::Fact;
+use vwasm_checker::fact::{Fact, Value};
 use vwasm_checker::form::{Effect, FlagsEffect, Form, Operand, Transfer, form, general};
 use vwasm_checker::module::{Fields, Module, Signature};
 use vwasm_checker::state::{RAX, State, WORDS};
@@ -145,6 +145,18 @@ impl<'m> Analysis<'m> {
         claims::write(&claims, self.start, self.frame)
     }
 
+    pub fn dump(&self) -> String {
+        let mut s = String::new();
+        for (n, &offset) in self.labels.iter().enumerate() {
+            s += &format!("{offset:#x} need {:x} {:?}\n", self.need[n].registers, self.need[n].words);
+            if let Some(k) = &self.known[n] {
+                for (r, f) in k.registers.iter().enumerate() { if *f != Fact::Unknown { s += &format!("   r{r} {f:?}\n"); } }
+                for (w, f) in &k.words { s += &format!("   w{w} {f:?}\n"); }
+            }
+        }
+        s
+    }
+
     // -- forward --
 
     fn forward(&mut self) {
@@ -176,7 +188,7 @@ impl<'m> Analysis<'m> {
                     state.forget();
                     state.depth = known.depth;
                     state.registers = known.registers;
-                    known.words.iter().for_each(|&(word, fact)| state.words.set(word, fact));
+                    known.words.iter().for_each(|&(word, fact)| state.words.set(word, fact, 0));
                     reachable = true;
                 }
             }
@@ -189,7 +201,13 @@ impl<'m> Analysis<'m> {
                 self.note_before(n, form, state);
             }
             let bytes = &self.code[at as usize..(at as usize + instruction.len()).min(self.code.len())];
-            let Ok(outcome) = self.step.run(state, &instruction, bytes) else { return false };
+            let outcome = match self.step.run(state, &instruction, bytes) {
+                Ok(outcome) => outcome,
+                Err(reason) => {
+                    if std::env::var_os("VWDEBUG").is_some() { eprintln!("step: {at:#x} {reason}"); }
+                    return false;
+                }
+            };
             if instruction.op_count() > 0
                 && instruction.op0_kind() == OpKind::Register
                 && let Some((number, _)) = general(instruction.op0_register())
@@ -199,10 +217,10 @@ impl<'m> Analysis<'m> {
             match outcome.next {
                 Next::Fall => {}
                 Next::End => reachable = false,
-                Next::Jump { target, taken, falls } => {
+                Next::Jump { target, taken, falls, fallen } => {
                     reachable = falls;
-                    // What holds if the jump is taken is known of one register more.
                     again |= self.go(state, taken, target, at);
+                    state.learn(fallen);
                 }
                 Next::Table { data, last } => {
                     reachable = false;
@@ -223,7 +241,7 @@ impl<'m> Analysis<'m> {
         bytes.chunks_exact(4).map(|bytes| from.wrapping_add_signed(entry(bytes))).collect()
     }
 
-    fn go(&mut self, state: &State, taken: Option<(u8, Fact)>, target: u64, from: u32) -> bool {
+    fn go(&mut self, state: &State, taken: Option<(Value, Fact)>, target: u64, from: u32) -> bool {
         let number = u32::try_from(target).ok().and_then(|target| self.numbers.get(&target).copied());
         let Some(number) = number else { return false };
         let back = target <= u64::from(from);
@@ -231,13 +249,12 @@ impl<'m> Analysis<'m> {
     }
 
     /// Joins what is known on one way to a label; whether that changed it.
-    fn join(&mut self, number: usize, state: &State, taken: Option<(u8, Fact)>, back: bool) -> bool {
-        let mut registers = state.registers;
-        if let Some((register, fact)) = taken {
-            registers[usize::from(register)] = fact;
-        }
+    fn join(&mut self, number: usize, state: &State, taken: Option<(Value, Fact)>, back: bool) -> bool {
+        let of = |location: u32| state.known(location, taken);
         let Some(known) = &mut self.known[number] else {
-            self.known[number] = Some(Known { registers, words: state.words.known().collect(), depth: state.depth });
+            let words = state.words.known().map(|word| (word, of(WORDS + word))).collect();
+            let registers = core::array::from_fn(|register| of(register as u32));
+            self.known[number] = Some(Known { registers, words, depth: state.depth });
             return true;
         };
         let mut changed = false;
@@ -250,11 +267,11 @@ impl<'m> Analysis<'m> {
             changed |= joined != *fact;
             *fact = joined;
         };
-        for (fact, other) in known.registers.iter_mut().zip(registers) {
-            weaken(fact, other);
+        for (register, fact) in (0..).zip(&mut known.registers) {
+            weaken(fact, of(register));
         }
         for (word, fact) in &mut known.words {
-            weaken(fact, state.words.get(*word));
+            weaken(fact, of(WORDS + *word));
         }
         known.words.retain(|(_, fact)| *fact != Fact::Unknown);
         changed

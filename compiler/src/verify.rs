@@ -191,6 +191,12 @@ pub fn accept(compiled: &mut Compiled, targets: &[Vec<u32>]) -> Result<()> {
             return Ok((claims, found.features));
         }
         let claims = analysis.claims(true);
+        if std::env::var_os("VWDEBUG").is_some() {
+            let u = &module.units[number];
+            eprintln!("all-claims fallback {number} {:?} {:?}", checker.unit(number, &analysis.claims(false), scratch).map_err(explained), checker.unit(number, &claims, scratch).err());
+            std::fs::write("/tmp/code.bin", &module.code[u.start as usize..u.end as usize]).unwrap();
+            std::fs::write("/tmp/claims.txt", format!("start {:#x}\n{}", u.start, analysis.dump())).unwrap();
+        }
         checker.unit(number, &claims, scratch).map(|found| (claims, found.features)).map_err(explained)
     };
     let parts = (0..module.units.len()).into_par_iter().map_init(Scratch::default, unit).collect::<Vec<_>>();

@@ -147,55 +147,46 @@ impl Fact {
     }
 }
 
+/// Number of a value that may stand in several places: a copy has the number of what was copied. 0 is no value.
+pub type Value = u32;
+
 /// What the flags say, if it is of use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flags {
     Unknown,
-    /// `register` (its low 32 bits, unless `wide`) was compared with something that is at most `bound`.
-    Bound { register: u8, wide: bool, bound: u64 },
-    /// The low 32 bits of `register` were compared with a table's length.
-    Length { register: u8, table: u32 },
+    /// `value` (its low 32 bits, unless `wide`) was compared with something that is at most `bound`.
+    Bound { value: Value, now: Fact, wide: bool, bound: u64 },
+    /// The low 32 bits of `value` were compared with a table's length.
+    Length { value: Value, now: Fact, table: u32 },
     /// A type's signature id was compared with the signature in the slot that `slot` points at.
-    Signature { slot: u8, ty: u32 },
+    Signature { slot: Value, now: Fact, ty: u32 },
 }
 
 impl Flags {
-    /// The register that a fact about the flags is about.
-    pub fn subject(self) -> u8 {
-        match self {
-            Flags::Unknown => u8::MAX,
-            Flags::Bound { register, .. } | Flags::Length { register, .. } => register,
-            Flags::Signature { slot, .. } => slot,
-        }
-    }
-
-    /// The register about which more is known when the condition holds (or does not), and the fact. `of` is what is known
-    /// of that register now.
-    pub fn refine(self, condition: u8, holds: bool, of: impl Fn(u8) -> Fact) -> Option<(u8, Fact)> {
+    /// The value of which more is known when the condition holds (or does not), and the fact. (`now` is what was known of it
+    /// at the comparison.)
+    pub fn refine(self, condition: u8, holds: bool) -> Option<(Value, Fact)> {
         const BELOW: u8 = 2;
         const EQUAL: u8 = 4;
         const BELOW_OR_EQUAL: u8 = 6;
-        // The condition without its lowest bit, which negates it.
+        // The lowest bit of a condition negates it.
         let (kind, holds) = (condition & !1, holds == (condition & 1 == 0));
-        let register = self.subject();
-        if condition > 15 || register > 15 || !holds {
+        if condition > 15 || !holds {
             return None;
         }
-        let now = of(register);
         match (self, kind) {
-            (Flags::Bound { wide, bound, .. }, BELOW | EQUAL | BELOW_OR_EQUAL) => {
+            (Flags::Bound { value, now, wide, bound }, BELOW | EQUAL | BELOW_OR_EQUAL) => {
                 let most = if kind == BELOW { bound.saturating_sub(1) } else { bound };
                 let plain = matches!(now, Fact::Unknown | Fact::Max(_));
                 let whole = wide || now.bound() <= MAX32;
-                (plain && whole && most < now.bound()).then_some((register, Fact::Max(most)))
+                (plain && whole && most < now.bound()).then_some((value, Fact::Max(most)))
             }
-            (Flags::Length { table, .. }, BELOW) => {
-                (matches!(now, Fact::Max(_)) && now.bound() <= MAX32).then_some((register, Fact::Below(table)))
+            (Flags::Length { value, now: Fact::Max(bound), table }, BELOW) if bound <= MAX32 => {
+                Some((value, Fact::Below(table)))
             }
-            (Flags::Signature { ty, .. }, EQUAL) => match now {
-                Fact::Slot(table) | Fact::Callable { table, .. } => Some((register, Fact::Callable { table, ty })),
-                _ => None,
-            },
+            (Flags::Signature { slot, now: Fact::Slot(table) | Fact::Callable { table, .. }, ty }, EQUAL) => {
+                Some((slot, Fact::Callable { table, ty }))
+            }
             _ => None,
         }
     }

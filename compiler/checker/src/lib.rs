@@ -33,8 +33,9 @@ pub use module::{Class, Module, Signature, Site, Unit};
 pub use reject::{Place, Reason, Rejection};
 
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
 use claims::{Claims, Label, Reader};
-use fact::{Fact, MAX32};
+use fact::{Fact, MAX32, Value};
 use iced_x86::{Decoder, DecoderOptions, Instruction};
 use module::Fields;
 use state::{Location, State, WORDS};
@@ -52,6 +53,8 @@ pub struct Accepted {
 pub struct Checker<'m> {
     module: &'m Module<'m>,
     fields: Fields,
+    /// Jump table entries read so far.
+    entries: AtomicU64,
 }
 
 /// What is reused from function to function.
@@ -120,7 +123,7 @@ impl<'m> Checker<'m> {
             }
             last = (site.offset, site.code);
         }
-        Ok(Checker { module, fields })
+        Ok(Checker { module, fields, entries: AtomicU64::new(0) })
     }
 
     /// The claims of each unit. (A far thunk has none.)
@@ -138,6 +141,12 @@ impl<'m> Checker<'m> {
             reader.0 = rest;
         }
         Ok(parts)
+    }
+
+    /// Jump tables do not overlap, so no code can make the checker read one many times. (The compiler tries claims twice.)
+    fn read_table(&self, last: u32) -> Result<(), Reason> {
+        let read = self.entries.fetch_add(u64::from(last) + 1, Ordering::Relaxed);
+        if read > self.module.data.len() as u64 { Err(Reason::TableShared) } else { Ok(()) }
     }
 
     /// Checks one function or thunk.
@@ -165,7 +174,7 @@ impl<'m> Checker<'m> {
         Reader(claims).function(known, unit.start).ok_or(rejected(unit.start, 0, Reason::Claims))?;
         state.enter(signature);
         let mut function =
-            Function { step, unit, claims: known, next_label: 0, reachable: true, table_bytes: 0 };
+            Function { step, claims: known, next_label: 0, reachable: true };
         let mut accepted = Accepted::default();
         let mut after_call = false;
         let bytes = &self.module.code[..unit.end as usize];
@@ -188,7 +197,13 @@ impl<'m> Checker<'m> {
                 return Err(no(Reason::Unreachable));
             }
             let outcome = function.step.run(state, &instruction, &bytes[at as usize..at as usize + length]).map_err(no)?;
+            if let Next::Table { last, .. } = outcome.next {
+                self.read_table(last).map_err(no)?;
+            }
             function.transfer(state, &outcome).map_err(no)?;
+            if let Next::Jump { fallen, .. } = outcome.next {
+                state.learn(fallen);
+            }
             sites.at(at, u32::from(outcome.faults) * FAULT, outcome.traps, after_call).map_err(no)?;
             after_call = outcome.calls;
             accepted.features |= outcome.feature;
@@ -211,13 +226,10 @@ const FAULT: u32 = layout::TrapCode::OutOfBoundsMemoryAccess as u32;
 /// One function on its way through the checker.
 struct Function<'a> {
     step: Step<'a>,
-    unit: Unit,
     claims: &'a Claims,
     next_label: usize,
     /// Whether anything goes to the next instruction.
     reachable: bool,
-    /// Bytes of jump tables read so far.
-    table_bytes: u64,
 }
 
 impl Function<'_> {
@@ -247,7 +259,7 @@ impl Function<'_> {
                     if !state.words.exists(number, label.depth) {
                         return Err(Reason::Claims);
                     }
-                    state.words.set(number, fact);
+                    state.words.set(number, fact, 0);
                 }
             }
         }
@@ -260,17 +272,12 @@ impl Function<'_> {
         match outcome.next {
             Next::Fall => {}
             Next::End => self.reachable = false,
-            Next::Jump { target, taken, falls } => {
+            Next::Jump { target, taken, falls, .. } => {
                 self.reachable = falls;
                 self.goes_to(state, taken, target)?;
             }
             Next::Table { data, last } => {
                 self.reachable = false;
-                // Tables do not overlap, so a function cannot make the checker read one many times.
-                self.table_bytes += 4 * (u64::from(last) + 1);
-                if self.table_bytes > 64 * u64::from(self.unit.end - self.unit.start) {
-                    return Err(Reason::TableShared);
-                }
                 let module = self.step.module;
                 for n in 0..=last as usize {
                     let from = data as usize + 4 * n;
@@ -287,7 +294,7 @@ impl Function<'_> {
         Ok(())
     }
 
-    fn goes_to(&self, state: &State, taken: Option<(u8, Fact)>, target: u64) -> Result<(), Reason> {
+    fn goes_to(&self, state: &State, taken: Option<(Value, Fact)>, target: u64) -> Result<(), Reason> {
         let target = u32::try_from(target).map_err(|_| Reason::BranchTarget)?;
         let label = self.claims.at(target).ok_or(Reason::BranchTarget)?;
         implied(state, taken, label, self.claims.facts_of(label))
@@ -295,14 +302,16 @@ impl Function<'_> {
 }
 
 /// Whether a label's claims follow from what is known; `refined` is known in addition.
-fn implied(state: &State, refined: Option<(u8, Fact)>, label: &Label, facts: &[(Location, Fact)]) -> Result<(), Reason> {
+fn implied(
+    state: &State,
+    refined: Option<(Value, Fact)>,
+    label: &Label,
+    facts: &[(Location, Fact)],
+) -> Result<(), Reason> {
     if state.depth != label.depth {
         return Err(Reason::LabelDepth);
     }
-    let known = |location: Location| match refined {
-        Some((register, fact)) if location == u32::from(register) => fact,
-        _ => state.get(location),
-    };
+    let known = |location: Location| state.known(location, refined);
     let mut narrow = label.narrow;
     while narrow != 0 {
         let register = narrow.trailing_zeros();

@@ -1,6 +1,6 @@
 //! What is known at one point of a function: a fact for each general register, for the flags and for each word of the frame.
 
-use crate::fact::{Fact, Flags};
+use crate::fact::{Fact, Flags, Value};
 use crate::module::Signature;
 use alloc::vec::Vec;
 
@@ -14,11 +14,20 @@ pub type Location = u32;
 /// The first word's location.
 pub const WORDS: Location = 16;
 
+/// What is known of a word, and the age of the state that it belongs to.
+#[derive(Clone, Copy, Debug)]
+struct Word {
+    age: u32,
+    value: Value,
+    fact: Fact,
+}
+
+const NO_WORD: Word = Word { age: 0, value: 0, fact: Fact::Unknown };
+
 /// The words that code may address with rsp: those the caller owns, above the return address, then the frame's, downwards.
 #[derive(Clone, Debug, Default)]
 pub struct Words {
-    /// Facts, each with the age of the state it belongs to.
-    facts: Vec<(u32, Fact)>,
+    words: Vec<Word>,
     age: u32,
     /// Words of the caller's area.
     incoming: u32,
@@ -52,22 +61,22 @@ impl Words {
         }
     }
 
-    pub fn get(&self, number: u32) -> Fact {
-        match self.facts.get(number as usize) {
-            Some((age, fact)) if *age == self.age => *fact,
-            _ => Fact::Unknown,
+    fn word(&self, number: u32) -> Word {
+        match self.words.get(number as usize) {
+            Some(word) if word.age == self.age => *word,
+            _ => NO_WORD,
         }
     }
 
-    pub fn set(&mut self, number: u32, fact: Fact) {
+    pub fn set(&mut self, number: u32, fact: Fact, value: Value) {
         let n = number as usize;
-        if n >= self.facts.len() {
+        if n >= self.words.len() {
             if fact == Fact::Unknown {
                 return;
             }
-            self.facts.resize(n + 1, (0, Fact::Unknown));
+            self.words.resize(n + 1, NO_WORD);
         }
-        self.facts[n] = (self.age, fact);
+        self.words[n] = Word { age: self.age, value, fact };
         if matches!(fact, Fact::Callable { .. }) {
             self.callable.push(number);
         }
@@ -75,9 +84,9 @@ impl Words {
 
     /// Forgets the words of the frame between two depths.
     pub fn forget(&mut self, from: u32, to: u32) {
-        let end = ((self.incoming + to / 8) as usize).min(self.facts.len());
+        let end = ((self.incoming + to / 8) as usize).min(self.words.len());
         for n in (self.incoming + from / 8) as usize..end {
-            self.facts[n].1 = Fact::Unknown;
+            self.words[n] = NO_WORD;
         }
     }
 
@@ -85,22 +94,27 @@ impl Words {
         self.callable.clear();
         self.age = self.age.wrapping_add(1);
         if self.age == 0 {
-            self.facts.clear();
+            self.words.clear();
             self.age = 1;
         }
     }
 
-    /// Every word of which something is known.
-    pub fn known(&self) -> impl Iterator<Item = (u32, Fact)> {
+    /// Numbers of the words of which something is known.
+    pub fn known(&self) -> impl Iterator<Item = u32> {
         let age = self.age;
-        let known = move |(_, (of, fact)): &(u32, &(u32, Fact))| *of == age && *fact != Fact::Unknown;
-        (0..).zip(&self.facts).filter(known).map(|(n, (_, fact))| (n, *fact))
+        let known = move |(_, word): &(u32, &Word)| word.age == age && word.fact != Fact::Unknown;
+        (0..).zip(&self.words).filter(known).map(|(n, _)| n)
     }
 }
 
 #[derive(Clone, Debug)]
 pub struct State {
     pub registers: [Fact; 16],
+    /// The value in each register, if it has a number.
+    values: [Value; 16],
+    last_value: Value,
+    /// What was last found out about values, for the copies of them in words.
+    refined: [(Value, Fact); 2],
     pub flags: Flags,
     /// Bytes between rsp and where it was at entry.
     pub depth: u32,
@@ -109,7 +123,15 @@ pub struct State {
 
 impl Default for State {
     fn default() -> State {
-        State { registers: [Fact::Unknown; 16], flags: Flags::Unknown, depth: 0, words: Words::default() }
+        State {
+            registers: [Fact::Unknown; 16],
+            values: [0; 16],
+            last_value: 0,
+            refined: [(0, Fact::Unknown); 2],
+            flags: Flags::Unknown,
+            depth: 0,
+            words: Words::default(),
+        }
     }
 }
 
@@ -117,21 +139,28 @@ impl State {
     /// At a function's first instruction: i32 parameters are zero-extended.
     pub fn enter(&mut self, signature: &Signature) {
         self.forget();
+        self.last_value = 0;
         self.depth = 0;
         self.words.incoming = signature.words();
         self.zero_extended(signature.parameters.narrow);
         for (n, &narrow) in (0..).zip(&signature.parameters.words) {
             if narrow {
-                self.words.set(n, Fact::ZERO_EXTENDED);
+                self.words.set(n, Fact::ZERO_EXTENDED, 0);
             }
         }
     }
 
     /// Nothing is known but the depth.
     pub fn forget(&mut self) {
-        self.registers = [Fact::Unknown; 16];
-        self.flags = Flags::Unknown;
+        self.forget_registers();
         self.words.forget_all();
+    }
+
+    fn forget_registers(&mut self) {
+        self.registers = [Fact::Unknown; 16];
+        self.values = [0; 16];
+        self.refined = [(0, Fact::Unknown); 2];
+        self.flags = Flags::Unknown;
     }
 
     pub fn zero_extended(&mut self, registers: u16) {
@@ -142,28 +171,95 @@ impl State {
         }
     }
 
-    /// A register is written.
+    /// A register gets a new value.
     pub fn set(&mut self, register: usize, fact: Fact) {
         self.registers[register] = fact;
-        if usize::from(self.flags.subject()) == register {
-            self.flags = Flags::Unknown;
-        }
+        self.values[register] = 0;
     }
 
-    pub fn get(&self, location: Location) -> Fact {
-        match self.registers.get(location as usize) {
-            Some(fact) => *fact,
-            None => self.words.get(location - WORDS),
+    fn new_value(&mut self) -> Value {
+        self.last_value += 1;
+        self.last_value
+    }
+
+    /// The number of the value in a register.
+    pub fn value(&mut self, register: usize) -> Value {
+        if self.values[register] == 0 {
+            self.values[register] = self.new_value();
+        }
+        self.values[register]
+    }
+
+    /// The number of the value in a register, if it has one.
+    pub fn value_in(&self, register: usize) -> Value {
+        self.values[register]
+    }
+
+    /// What is known of a word.
+    pub fn word(&self, number: u32) -> Fact {
+        let word = self.words.word(number);
+        if word.value != 0 {
+            for (value, fact) in self.refined {
+                if value == word.value {
+                    return fact;
+                }
+            }
+        }
+        word.fact
+    }
+
+    pub fn copy_register(&mut self, from: usize, to: usize) {
+        let (value, fact) = (self.value(from), self.registers[from]);
+        self.registers[to] = fact;
+        self.values[to] = value;
+    }
+
+    pub fn store(&mut self, from: usize, to: u32) {
+        let (value, fact) = (self.value(from), self.registers[from]);
+        self.words.set(to, fact, value);
+    }
+
+    pub fn load(&mut self, from: u32, to: usize) {
+        let fact = self.word(from);
+        let mut value = self.words.word(from).value;
+        if value == 0 && fact != Fact::Unknown {
+            value = self.new_value();
+            self.words.set(from, fact, value);
+        }
+        self.registers[to] = fact;
+        self.values[to] = value;
+    }
+
+    /// More is known of a value, wherever it stands.
+    pub fn learn(&mut self, refined: Option<(Value, Fact)>) {
+        let Some((value, fact)) = refined else { return };
+        for (known, of) in self.registers.iter_mut().zip(self.values) {
+            if of == value {
+                *known = fact;
+            }
+        }
+        self.refined = [(value, fact), self.refined[0]];
+    }
+
+    /// What is known of a place, if `refined` is known in addition.
+    pub fn known(&self, location: Location, refined: Option<(Value, Fact)>) -> Fact {
+        let (value, fact) = match self.registers.get(location as usize) {
+            Some(fact) => (self.values[location as usize], *fact),
+            None => (self.words.word(location - WORDS).value, self.word(location - WORDS)),
+        };
+        match refined {
+            Some((of, more)) if value == of && value != 0 => more,
+            _ => fact,
         }
     }
 
     /// What a call leaves: nothing in registers, nothing in the callee's area, no checked slots.
     pub fn after_call(&mut self, callee: &Signature) {
-        self.registers = [Fact::Unknown; 16];
-        self.flags = Flags::Unknown;
+        self.forget_registers();
         for number in core::mem::take(&mut self.words.callable) {
-            if let Fact::Callable { table, .. } = self.words.get(number) {
-                self.words.set(number, Fact::Slot(table));
+            let word = self.words.word(number);
+            if let Fact::Callable { table, .. } = word.fact {
+                self.words.set(number, Fact::Slot(table), word.value);
             }
         }
         self.words.forget(self.depth - 8 * callee.words(), self.depth);
@@ -171,7 +267,7 @@ impl State {
         self.zero_extended(callee.results.narrow);
         for (n, &narrow) in (0..).zip(&callee.results.words) {
             if narrow && let Some(number) = self.words.number(8 * n - i64::from(self.depth)) {
-                self.words.set(number, Fact::ZERO_EXTENDED);
+                self.words.set(number, Fact::ZERO_EXTENDED, 0);
             }
         }
     }

@@ -4,7 +4,7 @@
 //! the instruction's form, checks every access and transfer against `spec/sandbox.rules` §10 and §11, and changes the state
 //! to what holds afterwards. What it says of a jump's target is checked against the claims by `lib`.
 
-use crate::fact::{Fact, Flags, MAX32, OWN};
+use crate::fact::{Fact, Flags, MAX32, OWN, Value};
 use crate::form::{Effect, FlagsEffect, Form, Operand, Transfer, form, general};
 use crate::layout;
 use crate::module::{Field, Fields, Module, Signature};
@@ -17,9 +17,9 @@ use iced_x86::{Instruction, OpKind, Register};
 pub enum Next {
     /// To the next instruction only.
     Fall,
-    /// To a place in this function (an offset in the code), with what is more known of one register there; and to the next
-    /// instruction too if `falls`.
-    Jump { target: u64, taken: Option<(u8, Fact)>, falls: bool },
+    /// To a place in this function (an offset in the code), with what is more known of one value there; and to the next
+    /// instruction too if `falls`, where `fallen` is known in addition.
+    Jump { target: u64, taken: Option<(Value, Fact)>, falls: bool, fallen: Option<(Value, Fact)> },
     /// To one of the entries 0 to `last` of a jump table.
     Table { data: u32, last: u32 },
     /// Out of the function: a return or a trap.
@@ -79,16 +79,12 @@ impl Step<'_> {
         match form.transfer {
             Transfer::Next => outcome.faults = self.ordinary(state, instruction, form)?,
             Transfer::Jump => {
-                outcome.next = Next::Jump { target: instruction.near_branch_target(), taken: None, falls: false };
+                outcome.next = Next::Jump { target: instruction.near_branch_target(), taken: None, falls: false, fallen: None };
             }
             Transfer::JumpIf => {
-                let taken = state.flags.refine(form.condition, true, |n| state.registers[usize::from(n)]);
-                let fallen = state.flags.refine(form.condition, false, |n| state.registers[usize::from(n)]);
-                outcome.next = Next::Jump { target: instruction.near_branch_target(), taken, falls: true };
-                // The flags stay: the refined register keeps its value.
-                if let Some((register, fact)) = fallen {
-                    state.registers[usize::from(register)] = fact;
-                }
+                let refine = |holds| state.flags.refine(form.condition, holds);
+                let (taken, fallen) = (refine(true), refine(false));
+                outcome.next = Next::Jump { target: instruction.near_branch_target(), taken, falls: true, fallen };
             }
             Transfer::JumpRegister => {
                 let register = self.register(instruction, 0)?;
@@ -141,6 +137,9 @@ impl Step<'_> {
         };
         let result = self.result(state, instruction, form, target)?;
         state.flags = flags;
+        if self.copy(state, instruction, form, target) {
+            return Ok(false);
+        }
         for n in 0..16 {
             if form.implicit & 1 << n != 0 {
                 state.set(n, Fact::Unknown);
@@ -170,15 +169,33 @@ impl Step<'_> {
                 OpKind::Memory => match target {
                     Some(Target::Word(number)) => {
                         let whole = !operand.is(Operand::VECTOR) && operand.width == 8;
-                        state.words.set(number, if whole { fact } else { Fact::Unknown });
+                        state.words.set(number, if whole { fact } else { Fact::Unknown }, 0);
                     }
-                    Some(Target::Part(first, last)) => (first..=last).for_each(|n| state.words.set(n, Fact::Unknown)),
+                    Some(Target::Part(first, last)) => (first..=last).for_each(|n| state.words.set(n, Fact::Unknown, 0)),
                     _ => {}
                 },
                 _ => {}
             }
         }
         Ok(target == Some(Target::Linear))
+    }
+
+    /// A whole register copied to a register or word, or back, keeps its value; gives whether the instruction is one.
+    fn copy(&self, state: &mut State, instruction: &Instruction, form: &Form, target: Option<Target>) -> bool {
+        if form.effect != Effect::Copy(1) || form.operands.iter().any(|operand| operand.width != 8) {
+            return false;
+        }
+        let number = |n: u32| match (instruction.op_kind(n), general(instruction.op_register(n))) {
+            (OpKind::Register, Some((number, _))) if number != R15 => Some(number),
+            _ => None,
+        };
+        match (number(0), number(1), target) {
+            (Some(to), Some(from), _) => state.copy_register(from, to),
+            (None, Some(from), Some(Target::Word(to))) => state.store(from, to),
+            (Some(to), None, Some(Target::Word(from))) => state.load(from, to),
+            _ => return false,
+        }
+        true
     }
 
     /// Number of a general register operand.
@@ -226,7 +243,7 @@ impl Step<'_> {
             return Fact::Max((1 << (8 * width)) - 1);
         }
         match (target, width) {
-            (Target::Word(number), 8) => state.words.get(number),
+            (Target::Word(number), 8) => state.word(number),
             (Target::Field(Field::MemoryImport(memory), 0), 8) => Fact::Memory { memory, max: 0 },
             (Target::Field(Field::Table(table), 0), 8) => Fact::Table(table),
             (Target::Field(Field::GlobalImport(cell), 0), 8) => Fact::Cell(cell),
@@ -281,13 +298,12 @@ impl Step<'_> {
             },
             Effect::Select(a, b) => {
                 let chosen = |n: u8, holds: bool| {
-                    let refined = state.flags.refine(form.condition, holds, |n| state.registers[usize::from(n)]);
-                    let register = match instruction.op_kind(n.into()) {
-                        OpKind::Register => general(instruction.op_register(n.into())).map(|(number, _)| number),
+                    let value = match instruction.op_kind(n.into()) {
+                        OpKind::Register => general(instruction.op_register(n.into())).map(|(n, _)| state.value_in(n)),
                         _ => None,
                     };
-                    match refined {
-                        Some((number, fact)) if register == Some(number.into()) => fact,
+                    match state.flags.refine(form.condition, holds) {
+                        Some((of, fact)) if value == Some(of) => fact,
                         _ => of(n),
                     }
                 };
@@ -303,7 +319,7 @@ impl Step<'_> {
 
     fn compare(
         &self,
-        state: &State,
+        state: &mut State,
         instruction: &Instruction,
         form: &Form,
         target: Option<Target>,
@@ -315,16 +331,20 @@ impl Step<'_> {
         if left != OpKind::Register || number == R15 || width < 4 {
             return Flags::Unknown;
         }
-        let register = number as u8;
+        let now = state.registers[number];
         match (instruction.op_kind(b.into()), target) {
-            (OpKind::Memory, Some(Target::TableLength(table))) if width == 4 => Flags::Length { register, table },
-            (OpKind::Memory, Some(Target::Slot { register: slot, offset })) => match state.registers[number] {
-                Fact::Signature(ty) if offset == layout::SLOT_SIGNATURE as u32 && width == 4 => Flags::Signature { slot, ty },
+            (OpKind::Memory, Some(Target::TableLength(table))) if width == 4 => {
+                Flags::Length { value: state.value(number), now, table }
+            }
+            (OpKind::Memory, Some(Target::Slot { register, offset })) => match (now, usize::from(register)) {
+                (Fact::Signature(ty), slot @ 0..16) if offset == layout::SLOT_SIGNATURE as u32 && width == 4 => {
+                    Flags::Signature { slot: state.value(slot), now: state.registers[slot], ty }
+                }
                 _ => Flags::Unknown,
             },
             _ => {
                 let bound = self.operand(state, instruction, form, target, b).bound();
-                Flags::Bound { register, wide: width == 8, bound }
+                Flags::Bound { value: state.value(number), now, wide: width == 8, bound }
             }
         }
     }
@@ -499,7 +519,7 @@ impl Step<'_> {
         self.zero_extended(state, callee.parameters.narrow)?;
         for (n, &narrow) in (0..).zip(&callee.parameters.words) {
             let at = 8 * n - i64::from(state.depth);
-            let fact = state.words.number(at).map_or(Fact::Unknown, |number| state.words.get(number));
+            let fact = state.words.number(at).map_or(Fact::Unknown, |number| state.word(number));
             if narrow && fact.bound() > MAX32 {
                 return Err(Reason::Missing(Place::Word(at), "a zero-extended i32 parameter"));
             }
@@ -556,7 +576,7 @@ impl Step<'_> {
         let results = &self.signature.results;
         self.zero_extended(state, results.narrow)?;
         for (n, &narrow) in (self.signature.parameters.words.len() as u32..).zip(&results.words) {
-            if narrow && state.words.get(n).bound() > MAX32 {
+            if narrow && state.word(n).bound() > MAX32 {
                 return Err(Reason::Missing(Place::Word(8 + 8 * i64::from(n)), "a zero-extended i32 result"));
             }
         }
