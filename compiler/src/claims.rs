@@ -6,7 +6,7 @@
 
 use iced_x86::{Decoder, DecoderOptions, Instruction, OpKind, Register};
 use rustc_hash::{FxHashMap, FxHashSet};
-use vwasm_checker::claims::{self, Claims, Label};
+use vwasm_checker::claims::{self, Claim, Claims, Label};
 use vwasm_checker::fact::{Fact, Value};
 use vwasm_checker::form::{Effect, FlagsEffect, Form, Operand, Transfer, form, general};
 use vwasm_checker::module::{Fields, Module, Signature};
@@ -18,6 +18,56 @@ struct Known {
     registers: [Fact; 16],
     words: Vec<(u32, Fact)>,
     depth: u32,
+    /// Places of which something is known, with a number that those which hold the same value share.
+    values: Vec<(u32, u32)>,
+}
+
+impl Known {
+    /// The places that hold the same value as an earlier one, with that one.
+    fn copies(&self) -> Vec<(u32, u32)> {
+        let mut first: FxHashMap<u32, u32> = FxHashMap::default();
+        let copy = |&(place, value): &(u32, u32)| {
+            let first = *first.entry(value).or_insert(place);
+            (first != place).then_some((place, first))
+        };
+        self.values.iter().filter_map(copy).collect()
+    }
+
+    /// Keeps the places that hold the same value in both.
+    fn join_values(&mut self, state: &State) -> bool {
+        let before = self.values.len();
+        let mut joined: FxHashMap<(u32, u32), (u32, u32)> = FxHashMap::default();
+        let mut next = 0;
+        for &(place, value) in &self.values {
+            let other = state.value_at(place);
+            let entry = joined.entry((value, other)).or_insert_with(|| {
+                next += 1;
+                (next, 0)
+            });
+            entry.1 += 1;
+        }
+        let kept = self.values.iter().filter_map(|&(place, value)| {
+            let other = state.value_at(place);
+            let (number, count) = joined[&(value, other)];
+            (other != 0 && count > 1).then_some((place, number))
+        });
+        let kept: Vec<(u32, u32)> = kept.collect();
+        let classes = |values: &[(u32, u32)]| values.iter().map(|(_, value)| *value).collect::<FxHashSet<u32>>().len();
+        let changed = kept.len() != before || classes(&kept) != classes(&self.values);
+        self.values = kept;
+        changed
+    }
+}
+
+/// The places of which something is known and which share their value with another.
+fn shared_values(state: &State) -> Vec<(u32, u32)> {
+    let places = (0..16).filter(|place| state.registers[*place as usize] != Fact::Unknown);
+    let places = places.chain(state.words.known().map(|word| WORDS + word));
+    let values: Vec<(u32, u32)> =
+        places.map(|place| (place, state.value_at(place))).filter(|(_, value)| *value != 0).collect();
+    let mut counts: FxHashMap<u32, u32> = FxHashMap::default();
+    values.iter().for_each(|(_, value)| *counts.entry(*value).or_default() += 1);
+    values.into_iter().filter(|(_, value)| counts[value] > 1).collect()
 }
 
 /// What is noted of each instruction on the last way forward.
@@ -129,14 +179,20 @@ impl<'m> Analysis<'m> {
                     if plain && fact.implies(Fact::ZERO_EXTENDED) {
                         narrow |= 1 << register;
                     } else {
-                        claims.facts.push((register as u32, fact));
+                        claims.facts.push((register as u32, Claim::Fact(fact)));
                     }
                 }
                 for &(word, fact) in &known.words {
                     if all || need.words.contains(&word) {
                         let plain = matches!(fact, Fact::Max(_)) && !all && fact.implies(Fact::ZERO_EXTENDED);
-                        claims.facts.push((WORDS + word, if plain { Fact::ZERO_EXTENDED } else { fact }));
+                        let fact = if plain { Fact::ZERO_EXTENDED } else { fact };
+                        claims.facts.push((WORDS + word, Claim::Fact(fact)));
                     }
+                }
+            }
+            if all && let Some(known) = &self.known[n] {
+                for (place, first) in known.copies() {
+                    claims.facts.push((place, Claim::Same(first)));
                 }
             }
             let count = claims.facts.len() as u32 - first;
@@ -189,6 +245,7 @@ impl<'m> Analysis<'m> {
                     state.depth = known.depth;
                     state.registers = known.registers;
                     known.words.iter().for_each(|&(word, fact)| state.words.set(word, fact, 0));
+                    known.copies().into_iter().for_each(|(place, first)| state.same(place, first));
                     reachable = true;
                 }
             }
@@ -254,7 +311,7 @@ impl<'m> Analysis<'m> {
         let Some(known) = &mut self.known[number] else {
             let words = state.words.known().map(|word| (word, of(WORDS + word))).collect();
             let registers = core::array::from_fn(|register| of(register as u32));
-            self.known[number] = Some(Known { registers, words, depth: state.depth });
+            self.known[number] = Some(Known { registers, words, depth: state.depth, values: shared_values(state) });
             return true;
         };
         let mut changed = false;
@@ -274,7 +331,8 @@ impl<'m> Analysis<'m> {
             weaken(fact, of(WORDS + *word));
         }
         known.words.retain(|(_, fact)| *fact != Fact::Unknown);
-        changed
+        let values = known.join_values(state);
+        changed || values
     }
 
     fn note_before(&mut self, n: usize, form: &Form, state: &State) {

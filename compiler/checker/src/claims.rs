@@ -4,7 +4,7 @@
 //! module     for each function and thunk the length of its claims in bytes, then they
 //! function   number of labels, usual depth / 8, then each label
 //! label      distance from the last one × 8 + flags, [zero-extended registers: 16 bits], [depth / 8], [number of facts, facts]
-//! fact       location, tag, numbers of the tag
+//! fact       location, tag, numbers of the tag (tag 15: the same value as stands in another place)
 //! ```
 //!
 //! Numbers are LEB128. Nothing here is trusted: whatever decodes is checked where it is used.
@@ -16,6 +16,15 @@ use alloc::vec::Vec;
 const REGISTERS: u64 = 1;
 const DEPTH: u64 = 2;
 const FACTS: u64 = 4;
+const SAME: u8 = 15;
+
+/// What is claimed of a register or word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    Fact(Fact),
+    /// It holds the same value as another place.
+    Same(Location),
+}
 
 /// A place that branches go to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +34,7 @@ pub struct Label {
     pub depth: u32,
     /// Registers that are zero-extended from 32 bits.
     pub narrow: u16,
-    /// Index and number of the other facts.
+    /// Index and number of the other claims.
     pub first: u32,
     pub count: u32,
 }
@@ -34,7 +43,7 @@ pub struct Label {
 #[derive(Clone, Debug, Default)]
 pub struct Claims {
     pub labels: Vec<Label>,
-    pub facts: Vec<(Location, Fact)>,
+    pub facts: Vec<(Location, Claim)>,
 }
 
 impl Claims {
@@ -43,7 +52,7 @@ impl Claims {
         self.labels.get(n)
     }
 
-    pub fn facts_of(&self, label: &Label) -> &[(Location, Fact)] {
+    pub fn facts_of(&self, label: &Label) -> &[(Location, Claim)] {
         self.facts.get(label.first as usize..(label.first + label.count) as usize).unwrap_or(&[])
     }
 }
@@ -56,7 +65,16 @@ pub fn write_number(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-fn write_fact(out: &mut Vec<u8>, fact: Fact) {
+fn write_claim(out: &mut Vec<u8>, claim: Claim) {
+    let fact = match claim {
+        Claim::Fact(fact) => fact,
+        Claim::Same(location) => {
+            out.push(SAME);
+            write_number(out, location.into());
+            write_number(out, 0);
+            return;
+        }
+    };
     let (tag, numbers): (u8, [u64; 2]) = match fact {
         Fact::Unknown => (0, [0, 0]),
         Fact::Max(bound) => (1, [bound, 0]),
@@ -99,9 +117,9 @@ pub fn write(claims: &Claims, start: u32, frame: u32) -> Vec<u8> {
         }
         if flags & FACTS != 0 {
             write_number(out, u64::from(label.count));
-            for &(location, fact) in claims.facts_of(label) {
+            for &(location, claim) in claims.facts_of(label) {
                 write_number(out, location.into());
-                write_fact(out, fact);
+                write_claim(out, claim);
             }
         }
     }
@@ -135,11 +153,12 @@ impl Reader<'_> {
         u32::try_from(self.number()?).ok()
     }
 
-    fn fact(&mut self) -> Option<Fact> {
+    fn claim(&mut self) -> Option<Claim> {
         let tag = self.byte()?;
         let (a, b) = (self.number()?, self.number()?);
         let (first, second) = (u32::try_from(a), u32::try_from(b));
-        Some(match tag {
+        Some(Claim::Fact(match tag {
+            SAME => return Some(Claim::Same(first.ok()?)),
             0 => Fact::Unknown,
             1 => Fact::Max(a),
             2 => Fact::Memory { memory: if a == 0 { OWN } else { u32::try_from(a - 1).ok()? }, max: b },
@@ -156,7 +175,7 @@ impl Reader<'_> {
             13 => Fact::Entry { data: first.ok()?, last: second.ok()? },
             14 => Fact::Target { data: first.ok()?, last: second.ok()? },
             _ => return None,
-        })
+        }))
     }
 
     /// A function's claims, into `claims`; they take all the bytes.
@@ -180,8 +199,8 @@ impl Reader<'_> {
             if head & FACTS != 0 {
                 for _ in 0..self.number()? {
                     let location = self.small()?;
-                    let fact = self.fact()?;
-                    claims.facts.push((location, fact));
+                    let claim = self.claim()?;
+                    claims.facts.push((location, claim));
                 }
             }
             let count = u32::try_from(claims.facts.len()).ok()? - first;

@@ -34,7 +34,7 @@ pub use reject::{Place, Reason, Rejection};
 
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
-use claims::{Claims, Label, Reader};
+use claims::{Claim, Claims, Label, Reader};
 use fact::{Fact, MAX32, Value};
 use iced_x86::{Decoder, DecoderOptions, Instruction};
 use module::Fields;
@@ -251,16 +251,19 @@ impl Function<'_> {
         state.forget();
         state.depth = label.depth;
         state.zero_extended(label.narrow);
-        for &(location, fact) in self.claims.facts_of(label) {
-            match state.registers.get_mut(location as usize) {
-                Some(register) => *register = fact,
-                None => {
-                    let number = location - WORDS;
-                    if !state.words.exists(number, label.depth) {
-                        return Err(Reason::Claims);
-                    }
-                    state.words.set(number, fact, 0);
-                }
+        let exists = |location: Location, state: &State| match location.checked_sub(WORDS) {
+            None => true,
+            Some(number) => state.words.exists(number, label.depth),
+        };
+        for &(location, claim) in self.claims.facts_of(label) {
+            let known = exists(location, state) && !matches!(claim, Claim::Same(other) if !exists(other, state));
+            match claim {
+                _ if !known => return Err(Reason::Claims),
+                Claim::Same(other) => state.same(location, other),
+                Claim::Fact(fact) => match state.registers.get_mut(location as usize) {
+                    Some(register) => *register = fact,
+                    None => state.words.set(location - WORDS, fact, 0),
+                },
             }
         }
         self.next_label += 1;
@@ -306,7 +309,7 @@ fn implied(
     state: &State,
     refined: Option<(Value, Fact)>,
     label: &Label,
-    facts: &[(Location, Fact)],
+    claims: &[(Location, Claim)],
 ) -> Result<(), Reason> {
     if state.depth != label.depth {
         return Err(Reason::LabelDepth);
@@ -320,12 +323,17 @@ fn implied(
         }
         narrow &= narrow - 1;
     }
-    for &(location, claim) in facts {
-        if !known(location).implies(claim) {
-            return Err(match location.checked_sub(WORDS) {
-                None => Reason::Missing(Place::Register(location as usize), "what is claimed of it at the label"),
-                Some(_) => Reason::Missing(Place::Word(state.words.place(location - WORDS)), "what is claimed of it at the label"),
-            });
+    for &(location, claim) in claims {
+        let follows = match claim {
+            Claim::Fact(fact) => known(location).implies(fact),
+            Claim::Same(other) => state.value_at(location) != 0 && state.value_at(location) == state.value_at(other),
+        };
+        if !follows {
+            let place = match location.checked_sub(WORDS) {
+                None => Place::Register(location as usize),
+                Some(number) => Place::Word(state.words.place(number)),
+            };
+            return Err(Reason::Missing(place, "what is claimed of it at the label"));
         }
     }
     Ok(())

@@ -190,9 +190,32 @@ impl State {
         self.values[register]
     }
 
-    /// The number of the value in a register, if it has one.
-    pub fn value_in(&self, register: usize) -> Value {
-        self.values[register]
+    /// The number of the value in a place; 0 if it has none.
+    pub fn value_at(&self, location: Location) -> Value {
+        match self.values.get(location as usize) {
+            Some(value) => *value,
+            None => self.words.word(location - WORDS).value,
+        }
+    }
+
+    /// Two places hold the same value.
+    pub fn same(&mut self, place: Location, other: Location) {
+        let mut value = self.value_at(other);
+        if value == 0 {
+            value = self.new_value();
+            self.number(other, value);
+        }
+        self.number(place, value);
+    }
+
+    fn number(&mut self, location: Location, value: Value) {
+        match self.values.get_mut(location as usize) {
+            Some(number) => *number = value,
+            None => {
+                let word = self.words.word(location - WORDS);
+                self.words.set(location - WORDS, word.fact, value);
+            }
+        }
     }
 
     /// What is known of a word.

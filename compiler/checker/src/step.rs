@@ -299,7 +299,7 @@ impl Step<'_> {
             Effect::Select(a, b) => {
                 let chosen = |n: u8, holds: bool| {
                     let value = match instruction.op_kind(n.into()) {
-                        OpKind::Register => general(instruction.op_register(n.into())).map(|(n, _)| state.value_in(n)),
+                        OpKind::Register => general(instruction.op_register(n.into())).map(|(n, _)| state.value_at(n as u32)),
                         _ => None,
                     };
                     match state.flags.refine(form.condition, holds) {
