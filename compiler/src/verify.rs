@@ -4,7 +4,7 @@
 //! compiled, with the claims made on the way. Everything in a manifest that the runtime relies on without looking is compared
 //! with the rest of it: counts, types, entries, private tables.
 
-use crate::claims::Analysis;
+use crate::claims::claims;
 use crate::compile::Compiled;
 use crate::error::{CompileError, ErrorKind, Result};
 use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
@@ -183,31 +183,27 @@ pub fn accept(compiled: &mut Compiled, targets: &[Vec<u32>]) -> Result<()> {
         if module.units[number].thunk {
             return checker.unit(number, &[], scratch).map(|found| (Vec::new(), found.features)).map_err(explained);
         }
-        let Some(analysis) = Analysis::new(&module, &fields, number, &targets[number]) else {
-            return refuse(format!("unit {number} cannot be decoded"));
+        let frame = record(&compiled.manifest.frames, 4, number, 2).unwrap_or(0);
+        let made = |thorough| {
+            let made = claims(&module, &fields, number, &targets[number], frame, thorough);
+            made.ok_or_else(|| CompileError::new(ErrorKind::Rejected, format!("unit {number} cannot be decoded")))
         };
-        let claims = analysis.claims(false);
-        if let Ok(found) = checker.unit(number, &claims, scratch) {
-            return Ok((claims, found.features));
+        let usual = made(false)?;
+        if let Ok(found) = checker.unit(number, &usual, scratch) {
+            return Ok((usual, found.features));
         }
-        let claims = analysis.claims(true);
-        if std::env::var_os("VWDEBUG").is_some() {
-            let u = &module.units[number];
-            eprintln!("all-claims fallback {number} {:?} {:?}", checker.unit(number, &analysis.claims(false), scratch).map_err(explained), checker.unit(number, &claims, scratch).err());
-            std::fs::write("/tmp/code.bin", &module.code[u.start as usize..u.end as usize]).unwrap();
-            std::fs::write("/tmp/claims.txt", format!("start {:#x}\n{}", u.start, analysis.dump())).unwrap();
-        }
-        checker.unit(number, &claims, scratch).map(|found| (claims, found.features)).map_err(explained)
+        let thorough = made(true)?;
+        checker.unit(number, &thorough, scratch).map(|found| (thorough, found.features)).map_err(explained)
     };
     let parts = (0..module.units.len()).into_par_iter().map_init(Scratch::default, unit).collect::<Vec<_>>();
-    let (mut claims, mut features) = (Vec::new(), 0);
+    let (mut joined, mut features) = (Vec::new(), 0);
     for part in parts {
         let (bytes, found) = part?;
-        write_number(&mut claims, bytes.len() as u64);
-        claims.extend_from_slice(&bytes);
+        write_number(&mut joined, bytes.len() as u64);
+        joined.extend_from_slice(&bytes);
         features |= found;
     }
-    compiled.claims = claims;
+    compiled.claims = joined;
     compiled.manifest.features = features;
     Ok(())
 }

@@ -3,8 +3,9 @@
 //! ```text
 //! module     for each function and thunk the length of its claims in bytes, then they
 //! function   number of labels, usual depth / 8, then each label
-//! label      distance from the last one × 8 + flags, [zero-extended registers: 16 bits], [depth / 8], [number of facts, facts]
-//! fact       location, tag, numbers of the tag (tag 15: the same value as stands in another place)
+//! label      distance from the last one × 16 + flags, [zero-extended registers: 16 bits], [depth / 8],
+//!            [number of claims, claims], [number of zero-extended words, the distance of each from the one before]
+//! claim      location, tag, numbers of the tag (tag 15: the same value as stands in another place)
 //! ```
 //!
 //! Numbers are LEB128. Nothing here is trusted: whatever decodes is checked where it is used.
@@ -16,6 +17,7 @@ use alloc::vec::Vec;
 const REGISTERS: u64 = 1;
 const DEPTH: u64 = 2;
 const FACTS: u64 = 4;
+const WORDS: u64 = 8;
 const SAME: u8 = 15;
 
 /// What is claimed of a register or word.
@@ -37,6 +39,9 @@ pub struct Label {
     /// Index and number of the other claims.
     pub first: u32,
     pub count: u32,
+    /// Index and number of the words that are zero-extended from 32 bits.
+    pub first_word: u32,
+    pub word_count: u32,
 }
 
 /// A function's labels, by offset.
@@ -44,6 +49,7 @@ pub struct Label {
 pub struct Claims {
     pub labels: Vec<Label>,
     pub facts: Vec<(Location, Claim)>,
+    pub words: Vec<u32>,
 }
 
 impl Claims {
@@ -54,6 +60,10 @@ impl Claims {
 
     pub fn facts_of(&self, label: &Label) -> &[(Location, Claim)] {
         self.facts.get(label.first as usize..(label.first + label.count) as usize).unwrap_or(&[])
+    }
+
+    pub fn words_of(&self, label: &Label) -> &[u32] {
+        self.words.get(label.first_word as usize..(label.first_word + label.word_count) as usize).unwrap_or(&[])
     }
 }
 
@@ -107,7 +117,8 @@ pub fn write(claims: &Claims, start: u32, frame: u32) -> Vec<u8> {
     for label in &claims.labels {
         let set = |condition: bool, flag: u64| if condition { flag } else { 0 };
         let flags = set(label.narrow != 0, REGISTERS) | set(label.depth != frame, DEPTH) | set(label.count != 0, FACTS);
-        write_number(out, u64::from(label.offset - last) << 3 | flags);
+        let flags = flags | set(label.word_count != 0, WORDS);
+        write_number(out, u64::from(label.offset - last) << 4 | flags);
         last = label.offset;
         if flags & REGISTERS != 0 {
             out.extend_from_slice(&label.narrow.to_le_bytes());
@@ -120,6 +131,14 @@ pub fn write(claims: &Claims, start: u32, frame: u32) -> Vec<u8> {
             for &(location, claim) in claims.facts_of(label) {
                 write_number(out, location.into());
                 write_claim(out, claim);
+            }
+        }
+        if flags & WORDS != 0 {
+            write_number(out, u64::from(label.word_count));
+            let mut last = 0;
+            for &word in claims.words_of(label) {
+                write_number(out, u64::from(word.wrapping_sub(last)));
+                last = word;
             }
         }
     }
@@ -182,12 +201,13 @@ impl Reader<'_> {
     pub fn function(mut self, claims: &mut Claims, start: u32) -> Option<()> {
         claims.labels.clear();
         claims.facts.clear();
+        claims.words.clear();
         let count = self.number()?;
         let frame = self.small()?.checked_mul(8)?;
         let mut offset = start;
         for n in 0..count {
             let head = self.number()?;
-            let distance = u32::try_from(head >> 3).ok()?;
+            let distance = u32::try_from(head >> 4).ok()?;
             // Labels ascend strictly.
             if n > 0 && distance == 0 {
                 return None;
@@ -204,7 +224,16 @@ impl Reader<'_> {
                 }
             }
             let count = u32::try_from(claims.facts.len()).ok()? - first;
-            claims.labels.push(Label { offset, depth, narrow, first, count });
+            let first_word = u32::try_from(claims.words.len()).ok()?;
+            if head & WORDS != 0 {
+                let mut word = 0u32;
+                for _ in 0..self.number()? {
+                    word = word.checked_add(self.small()?)?;
+                    claims.words.push(word);
+                }
+            }
+            let word_count = u32::try_from(claims.words.len()).ok()? - first_word;
+            claims.labels.push(Label { offset, depth, narrow, first, count, first_word, word_count });
         }
         self.0.is_empty().then_some(())
     }

@@ -243,7 +243,7 @@ impl Function<'_> {
             return Err(Reason::LabelMissed);
         }
         if self.reachable {
-            implied(state, None, label, self.claims.facts_of(label))?;
+            implied(state, None, label, self.claims)?;
         }
         if u64::from(label.depth) >= layout::MAX_FRAME {
             return Err(Reason::LabelDepth);
@@ -251,6 +251,12 @@ impl Function<'_> {
         state.forget();
         state.depth = label.depth;
         state.zero_extended(label.narrow);
+        for &word in self.claims.words_of(label) {
+            if !state.words.exists(word, label.depth) {
+                return Err(Reason::Claims);
+            }
+            state.words.set(word, Fact::ZERO_EXTENDED, 0);
+        }
         let exists = |location: Location, state: &State| match location.checked_sub(WORDS) {
             None => true,
             Some(number) => state.words.exists(number, label.depth),
@@ -300,7 +306,7 @@ impl Function<'_> {
     fn goes_to(&self, state: &State, taken: Option<(Value, Fact)>, target: u64) -> Result<(), Reason> {
         let target = u32::try_from(target).map_err(|_| Reason::BranchTarget)?;
         let label = self.claims.at(target).ok_or(Reason::BranchTarget)?;
-        implied(state, taken, label, self.claims.facts_of(label))
+        implied(state, taken, label, self.claims)
     }
 }
 
@@ -309,7 +315,7 @@ fn implied(
     state: &State,
     refined: Option<(Value, Fact)>,
     label: &Label,
-    claims: &[(Location, Claim)],
+    claims: &Claims,
 ) -> Result<(), Reason> {
     if state.depth != label.depth {
         return Err(Reason::LabelDepth);
@@ -323,7 +329,13 @@ fn implied(
         }
         narrow &= narrow - 1;
     }
-    for &(location, claim) in claims {
+    for &word in claims.words_of(label) {
+        if known(WORDS + word).bound() > MAX32 {
+            let place = Place::Word(state.words.place(word));
+            return Err(Reason::Missing(place, "zero-extended, as claimed at the label"));
+        }
+    }
+    for &(location, claim) in claims.facts_of(label) {
         let follows = match claim {
             Claim::Fact(fact) => known(location).implies(fact),
             Claim::Same(other) => state.value_at(location) != 0 && state.value_at(location) == state.value_at(other),
