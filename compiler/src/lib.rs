@@ -2,12 +2,15 @@
 //!
 //! The modules stand in pipeline order; ARCHITECTURE.md has the picture.
 
+pub mod cfg;
 pub mod claims;
 pub mod compile;
 pub mod emit;
 pub mod error;
+pub mod executable;
 pub mod frontend;
 pub mod image;
+pub mod inline;
 pub mod ir;
 pub mod listing;
 pub mod lower;

@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
-use vwasm::compile::{Compiled, Options, compile, conventions, select, translate};
+use vwasm::compile::{Compiled, Options, compile, conventions, inlined, select, translate};
 use vwasm::error::{CompileError, ErrorKind};
 use vwasm::machine::CpuFeatures;
 use vwasm::module::Module;
@@ -29,6 +29,8 @@ enum Command {
     Compile(CompileArgs),
     /// Compile a module in memory and run it.
     Run(RunArgs),
+    /// Check an executable, whoever wrote it: what it may do, and that it cannot leave its sandbox.
+    Verify(VerifyArgs),
     /// Run official test scripts and count their assertions.
     Wast(WastArgs),
 }
@@ -115,6 +117,15 @@ struct RunArgs {
 }
 
 #[derive(Args)]
+struct VerifyArgs {
+    /// Say how fast the checker was.
+    #[arg(long)]
+    time: bool,
+    /// The executable.
+    executable: PathBuf,
+}
+
+#[derive(Args)]
 struct WastArgs {
     #[command(flatten)]
     target: Target,
@@ -130,6 +141,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Compile(args) => compile_command(&args),
         Command::Run(args) => run_command(&args),
+        Command::Verify(args) => verify_command(&args),
         Command::Wast(args) => wast_command(&args),
     };
     done.unwrap_or_else(|error| {
@@ -267,18 +279,22 @@ fn compile_command(args: &CompileArgs) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
         Emit::Ir => {
+            let bodies = inlined(&module);
             let mut text = String::new();
             for number in 0..module.bodies.len() {
-                text +=
-                    &format!("function {}\n{}\n", module.imported_functions as usize + number, translate(&module, number)?);
+                text += &format!(
+                    "function {}\n{}\n",
+                    module.imported_functions as usize + number,
+                    translate(&module, &bodies, number)?
+                );
             }
             text
         }
         Emit::Vcode => {
-            let conventions = conventions(&module);
+            let (conventions, bodies) = (conventions(&module), inlined(&module));
             let mut text = String::new();
             for number in 0..module.bodies.len() {
-                let func = translate(&module, number)?;
+                let func = translate(&module, &bodies, number)?;
                 let code = select(&module, &conventions, number, &func, &options)?;
                 text += &format!("function {}\n{code}\n", module.imported_functions as usize + number);
             }
@@ -401,6 +417,19 @@ fn number(ty: ValueType, text: &str) -> Result<u64> {
         _ => None,
     };
     value.ok_or_else(|| CompileError::new(ErrorKind::Unsupported, format!("`{text}` is not a number of type {ty:?}")))
+}
+
+fn verify_command(args: &VerifyArgs) -> Result<ExitCode> {
+    let file = std::fs::read(&args.executable).map_err(|error| io_error(&args.executable, error))?;
+    let start = std::time::Instant::now();
+    let verified = vwasm::verify::executable(&file)?;
+    let seconds = start.elapsed().as_secs_f64();
+    println!("{verified}");
+    if args.time {
+        let rate = verified.code_length as f64 / seconds / 1e6;
+        println!("time {:.1} ms, {rate:.0} MB of code a second", seconds * 1e3);
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn wast_command(args: &WastArgs) -> Result<ExitCode> {

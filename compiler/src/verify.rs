@@ -172,6 +172,65 @@ pub fn check(manifest: &Manifest, code: &[u8], data: &[u8], claims: &[u8]) -> Re
     Ok(accepted)
 }
 
+/// What was found of an executable that is accepted.
+pub struct Verified {
+    pub manifest: Manifest,
+    pub accepted: Accepted,
+    pub code_length: usize,
+    pub data_length: usize,
+    pub claims_length: usize,
+}
+
+/// The verdict on an executable's bytes.
+pub fn executable(file: &[u8]) -> Result<Verified> {
+    let payload = crate::executable::read(file)?;
+    let Ok(manifest) = Manifest::decode(payload.manifest) else { return refuse("the manifest cannot be read") };
+    let stack = manifest.grants.stack_size;
+    if !(64 << 10..=1 << 32).contains(&stack) {
+        return refuse(format!("a stack of {stack} bytes"));
+    }
+    let accepted = check(&manifest, payload.code, payload.data, payload.claims)?;
+    Ok(Verified {
+        manifest,
+        accepted,
+        code_length: payload.code.len(),
+        data_length: payload.data.len(),
+        claims_length: payload.claims.len(),
+    })
+}
+
+/// Hash of every file of `spec/` that this vwasm was built from.
+pub const SPEC_HASH: &str = include_str!(concat!(env!("OUT_DIR"), "/spec.hash"));
+
+impl std::fmt::Display for Verified {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let grants = &self.manifest.grants;
+        writeln!(f, "accepted: the sandbox theorem of spec/sandbox.rules applies")?;
+        writeln!(f, "program {}", self.manifest.name.escape_debug())?;
+        for import in &self.manifest.imports {
+            writeln!(f, "import {}.{}", import.module.escape_debug(), import.name.escape_debug())?;
+        }
+        for (host, guest) in &grants.directories {
+            writeln!(f, "directory {} as {}", host.escape_debug(), guest.escape_debug())?;
+        }
+        for (key, value) in &grants.environment {
+            writeln!(f, "environment {}={}", key.escape_debug(), value.escape_debug())?;
+        }
+        match grants.max_memory_pages {
+            Some(pages) => writeln!(f, "memory at most {} bytes", u64::from(pages) << 16)?,
+            None => writeln!(f, "memory at most {} bytes", 1u64 << 32)?,
+        }
+        writeln!(f, "stack {} bytes", grants.stack_size)?;
+        let (functions, thunks) = (self.manifest.functions.len(), self.manifest.far_thunks.len());
+        writeln!(f, "code {} bytes: {functions} functions, {thunks} far thunks", self.code_length)?;
+        writeln!(f, "instructions {}", self.accepted.instructions)?;
+        writeln!(f, "read-only data {} bytes, claims {} bytes", self.data_length, self.claims_length)?;
+        let features = vwasm_runtime::cpu::names(self.accepted.features);
+        writeln!(f, "CPU features {}", if features.is_empty() { "x86-64-v2" } else { &features })?;
+        write!(f, "spec {SPEC_HASH}")
+    }
+}
+
 /// Makes the claims of freshly compiled code, checks it with them, and notes both in it. `targets` are the places that the
 /// jump tables of each function hold.
 pub fn accept(compiled: &mut Compiled, targets: &[Vec<u32>]) -> Result<()> {

@@ -318,6 +318,10 @@ fn classify(store: &Store, signal: usize, pc: u64, address: u64) -> Option<TrapC
         let inside = store.regions.iter().any(|region| region.contains(address as usize));
         return TrapCode::from_number(code as u8).filter(|code| inside && *code == TrapCode::OutOfBoundsMemoryAccess);
     }
+    if signal == SIGFPE {
+        // The compiler tests divisors; code that does not is stopped all the same.
+        return Some(TrapCode::IntegerDivideByZero);
+    }
     let (code, _) = site_at(module, offset)?;
     TrapCode::from_number(code as u8).filter(|_| signal == SIGILL)
 }
