@@ -111,53 +111,81 @@ mod generated {
     include!(concat!(env!("OUT_DIR"), "/forms.rs"));
 }
 
-/// Number of a general register and its width in bytes; None for AH to BH, vector and other registers.
+/// What a register is: its number and width in bytes, 16 for a vector register, 0 for all that has no place in checked code
+/// (AH to BH, segment registers and so on).
+static REGISTERS: [(u8, u8); 0x100] = {
+    let mut registers = [(0, 0); 0x100];
+    let mut n = 0;
+    while n < 16 {
+        registers[Register::RAX as usize + n] = (n as u8, 8);
+        registers[Register::EAX as usize + n] = (n as u8, 4);
+        registers[Register::AX as usize + n] = (n as u8, 2);
+        // iced-x86 lists AH to BH between BL and SPL.
+        registers[Register::AL as usize + n + if n < 4 { 0 } else { 4 }] = (n as u8, 1);
+        registers[Register::XMM0 as usize + n] = (n as u8, 16);
+        n += 1;
+    }
+    registers
+};
+
+/// Number of a general register and its width in bytes.
 pub fn general(register: Register) -> Option<(usize, u8)> {
-    let n = register as usize;
-    let from = |first: Register| n - first as usize;
-    if register >= Register::RAX && register <= Register::R15 {
-        Some((from(Register::RAX), 8))
-    } else if register >= Register::EAX && register <= Register::R15D {
-        Some((from(Register::EAX), 4))
-    } else if register >= Register::AL && register <= Register::BL {
-        Some((from(Register::AL), 1))
-    } else if register >= Register::SPL && register <= Register::R15L {
-        Some((from(Register::SPL) + 4, 1))
-    } else if register >= Register::AX && register <= Register::R15W {
-        Some((from(Register::AX), 2))
-    } else {
-        None
+    match REGISTERS[register as usize & 0xff] {
+        (number, width @ 1..=8) => Some((usize::from(number), width)),
+        _ => None,
     }
 }
 
-fn vector(register: Register) -> Option<usize> {
-    (register >= Register::XMM0 && register <= Register::XMM15).then(|| register as usize - Register::XMM0 as usize)
+/// What the operands of an instruction that fits its form are made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Operands {
+    /// The operand that is memory, if its form accesses it.
+    pub memory: Option<u8>,
+    /// Register fields that a prefix extends.
+    high: u32,
+    /// spl, bpl, sil or dil is named.
+    low_byte: bool,
 }
 
-const LEGACY_PREFIXES: [u8; 11] = [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3];
-
 impl Form {
-    /// Whether the operands are of the kinds that the form allows.
-    pub fn operands_fit(&self, instruction: &Instruction) -> bool {
+    /// The operands, if they are of the kinds that the form allows.
+    pub fn operands(&self, instruction: &Instruction) -> Option<Operands> {
+        let mut found = Operands { memory: None, high: 0, low_byte: false };
         if instruction.op_count() as usize != self.operands.len() {
-            return false;
+            return None;
         }
         for (n, operand) in (0..).zip(self.operands) {
-            let fits = match instruction.op_kind(n) {
+            match instruction.op_kind(n) {
                 OpKind::Register => {
-                    let register = instruction.op_register(n);
-                    if operand.is(Operand::VECTOR) {
-                        operand.is(Operand::REGISTER) && vector(register).is_some()
-                    } else {
-                        match general(register) {
-                            Some((4, width)) => operand.is(Operand::STACK) && width == 8,
-                            Some((_, width)) => operand.is(Operand::REGISTER) && width == operand.width,
-                            None => false,
-                        }
+                    let (number, width) = REGISTERS[instruction.op_register(n) as usize & 0xff];
+                    let fits = match (operand.is(Operand::VECTOR), number, width) {
+                        (true, _, 16) => operand.is(Operand::REGISTER),
+                        (false, 4, 8) => operand.is(Operand::STACK),
+                        (false, 4, _) => false,
+                        (false, _, width) => operand.is(Operand::REGISTER) && width == operand.width && width != 0,
+                        _ => false,
+                    };
+                    if !fits {
+                        return None;
+                    }
+                    found.high += u32::from(number >= 8);
+                    found.low_byte |= width == 1 && (4..8).contains(&number);
+                }
+                OpKind::Memory => {
+                    if !operand.is(Operand::MEMORY | Operand::ADDRESS) {
+                        return None;
+                    }
+                    if operand.is(Operand::MEMORY) {
+                        found.memory = Some(n as u8);
+                    }
+                    let extended = |register: Register| u32::from(REGISTERS[register as usize & 0xff].0 >= 8);
+                    found.high += extended(instruction.memory_base()) + extended(instruction.memory_index());
+                }
+                OpKind::NearBranch64 => {
+                    if !operand.is(Operand::LABEL) {
+                        return None;
                     }
                 }
-                OpKind::Memory => operand.is(Operand::MEMORY | Operand::ADDRESS),
-                OpKind::NearBranch64 => operand.is(Operand::LABEL),
                 OpKind::Immediate8
                 | OpKind::Immediate16
                 | OpKind::Immediate32
@@ -165,55 +193,37 @@ impl Form {
                 | OpKind::Immediate8to32
                 | OpKind::Immediate8to64
                 | OpKind::Immediate32to64 => {
-                    operand.is(Operand::IMMEDIATE)
-                        && (operand.literals.is_empty() || operand.literals.contains(&instruction.immediate(n)))
+                    let any = operand.literals.is_empty();
+                    if !operand.is(Operand::IMMEDIATE) || !any && !operand.literals.contains(&instruction.immediate(n)) {
+                        return None;
+                    }
                 }
-                _ => false,
-            };
-            if !fits {
-                return false;
+                _ => return None,
             }
         }
-        !self.same || instruction.op_register(0) == instruction.op_register(1)
+        let same = !self.same || instruction.op0_register() == instruction.op1_register();
+        same.then_some(found)
     }
 
     /// Whether the bytes begin with exactly the prefixes that the form and its registers need.
-    pub fn prefixes_fit(&self, instruction: &Instruction, bytes: &[u8]) -> bool {
+    pub fn prefixes_fit(&self, operands: &Operands, bytes: &[u8]) -> bool {
         let at = usize::from(self.prefix != 0);
-        if self.prefix != 0 && bytes[0] != self.prefix {
+        if self.prefix != 0 && bytes.first() != Some(&self.prefix) {
             return false;
         }
         let Some(&first) = bytes.get(at) else { return false };
-        // High registers in fields that a prefix extends; r4 to r7 as byte registers need a prefix too.
-        let mut high = 0;
-        let mut low_byte = false;
-        for (n, operand) in (0..).zip(self.operands) {
-            match instruction.op_kind(n) {
-                OpKind::Register => {
-                    let register = instruction.op_register(n);
-                    let number = general(register).map(|(number, _)| number).or(vector(register)).unwrap_or(0);
-                    high += u32::from(number >= 8);
-                    low_byte |= operand.width == 1 && (4..8).contains(&number) && !operand.is(Operand::VECTOR);
-                }
-                OpKind::Memory => {
-                    let extended = |register: Register| general(register).is_some_and(|(number, _)| number >= 8);
-                    high += u32::from(extended(instruction.memory_base()));
-                    high += u32::from(extended(instruction.memory_index()));
-                }
-                _ => {}
-            }
-        }
+        let legacy = |byte: u8| matches!(byte, 0x26 | 0x2e | 0x36 | 0x3e | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3);
         match self.encoding {
             Encoding::Legacy => {
                 if first & 0xf0 == 0x40 {
                     let next = bytes.get(at + 1).copied().unwrap_or(0x66);
                     (first & 8 != 0) == self.wide
-                        && (first & 7).count_ones() == high
-                        && (first & 15 != 0 || low_byte)
+                        && (first & 7).count_ones() == operands.high
+                        && (first & 15 != 0 || operands.low_byte)
                         && next & 0xf0 != 0x40
-                        && !LEGACY_PREFIXES.contains(&next)
+                        && !legacy(next)
                 } else {
-                    !self.wide && high == 0 && !low_byte && !LEGACY_PREFIXES.contains(&first)
+                    !self.wide && operands.high == 0 && !operands.low_byte && !legacy(first)
                 }
             }
             // The two-byte form wherever it can say the same.

@@ -69,15 +69,13 @@ impl Step<'_> {
     /// Judges one instruction; `bytes` are its bytes.
     pub fn run(&self, state: &mut State, instruction: &Instruction, bytes: &[u8]) -> Judged<Outcome> {
         let form = form(instruction.code()).ok_or(Reason::Form)?;
-        if !form.operands_fit(instruction) {
-            return Err(Reason::Operands);
-        }
-        if !form.prefixes_fit(instruction, bytes) {
+        let operands = form.operands(instruction).ok_or(Reason::Operands)?;
+        if !form.prefixes_fit(&operands, bytes) {
             return Err(Reason::Prefixes);
         }
         let mut outcome = Outcome { next: Next::Fall, faults: false, traps: false, calls: false, feature: form.feature };
         match form.transfer {
-            Transfer::Next => outcome.faults = self.ordinary(state, instruction, form)?,
+            Transfer::Next => outcome.faults = self.ordinary(state, instruction, form, operands.memory)?,
             Transfer::Jump => {
                 outcome.next = Next::Jump { target: instruction.near_branch_target(), taken: None, falls: false, fallen: None };
             }
@@ -119,17 +117,15 @@ impl Step<'_> {
     // -- instructions that go on --
 
     /// Gives whether the instruction may fault in linear memory.
-    fn ordinary(&self, state: &mut State, instruction: &Instruction, form: &Form) -> Judged<bool> {
+    fn ordinary(&self, state: &mut State, instruction: &Instruction, form: &Form, memory: Option<u8>) -> Judged<bool> {
         if instruction.op_count() > 0 && instruction.op_kind(0) == OpKind::Register && instruction.op0_register() == Register::RSP {
             self.move_stack(state, instruction, form)?;
             return Ok(false);
         }
-        let mut target = None;
-        for (n, operand) in (0..).zip(form.operands) {
-            if instruction.op_kind(n) == OpKind::Memory && operand.is(Operand::MEMORY) {
-                target = Some(self.access(state, instruction, operand)?);
-            }
-        }
+        let target = match memory.and_then(|n| form.operands.get(usize::from(n))) {
+            Some(operand) => Some(self.access(state, instruction, operand)?),
+            None => None,
+        };
         let flags = match form.flags {
             FlagsEffect::Kept => state.flags,
             FlagsEffect::Undefined => Flags::Unknown,
@@ -140,12 +136,12 @@ impl Step<'_> {
         if self.copy(state, instruction, form, target) {
             return Ok(false);
         }
-        for n in 0..16 {
-            if form.implicit & 1 << n != 0 {
-                state.set(n, Fact::Unknown);
-            } else if form.implicit32 & 1 << n != 0 {
-                state.set(n, Fact::ZERO_EXTENDED);
-            }
+        let mut implicit = form.implicit | form.implicit32;
+        while implicit != 0 {
+            let n = implicit.trailing_zeros();
+            let whole = form.implicit & 1 << n != 0;
+            state.set(n as usize, if whole { Fact::Unknown } else { Fact::ZERO_EXTENDED });
+            implicit &= implicit - 1;
         }
         for (n, operand) in (0..).zip(form.operands) {
             if !operand.is(Operand::WRITTEN) {
@@ -182,7 +178,7 @@ impl Step<'_> {
 
     /// A whole register copied to a register or word, or back, keeps its value; gives whether the instruction is one.
     fn copy(&self, state: &mut State, instruction: &Instruction, form: &Form, target: Option<Target>) -> bool {
-        if form.effect != Effect::Copy(1) || form.operands.iter().any(|operand| operand.width != 8) {
+        if form.effect != Effect::Copy(1) || !matches!(form.operands, [Operand { width: 8, .. }, Operand { width: 8, .. }]) {
             return false;
         }
         let number = |n: u32| match (instruction.op_kind(n), general(instruction.op_register(n))) {

@@ -93,7 +93,8 @@ pub fn difference(code: &[u8], start: u32, end: u32, signature: &Signature) -> R
         let at = instruction.ip() as u32;
         let form = crate::form::form(instruction.code()).ok_or(at)?;
         let bytes = code.get(at as usize..at as usize + instruction.len()).ok_or(at)?;
-        if !matches(&expected, &instruction) || !form.prefixes_fit(&instruction, bytes) {
+        let operands = form.operands(&instruction).ok_or(at)?;
+        if !matches(&expected, &instruction) || !form.prefixes_fit(&operands, bytes) {
             return Err(at);
         }
         if instruction.code() == Code::Call_rm64 {
