@@ -28,11 +28,14 @@ pub struct Options {
     pub cpu: CpuFeatures,
     /// Record where each instruction came from, for listings.
     pub keep_origins: bool,
+    /// Changes each function's instructions before registers are allocated, as a broken compiler might: for the tests that
+    /// show the checker to notice.
+    pub sabotage: Option<fn(&mut VCode)>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { cpu: CpuFeatures::V3, keep_origins: false }
+        Options { cpu: CpuFeatures::V3, keep_origins: false, sabotage: None }
     }
 }
 
@@ -120,7 +123,11 @@ fn function(
     options: &Options,
 ) -> Result<CompiledFunction> {
     let func = translate(module, bodies, defined)?;
-    let code = select(module, conventions, defined, &func, options)?;
+    let mut code = select(module, conventions, defined, &func, options)?;
+    if let Some(sabotage) = options.sabotage {
+        sabotage(&mut code);
+        code.finish();
+    }
     let allocation = regalloc2::run(&code, env, &RegallocOptions::default()).map_err(|error| {
         let offset = module.bodies[defined].body.range().start as u64;
         let index = module.imported_functions as usize + defined;

@@ -186,7 +186,7 @@ fn options(target: &Target) -> Result<Options> {
         Cpu::V3 | Cpu::V4 => CpuFeatures::V3,
         Cpu::Native => CpuFeatures(vwasm_runtime::cpu::features()),
     };
-    Ok(Options { cpu, keep_origins: false })
+    Ok(Options { cpu, ..Options::default() })
 }
 
 fn directory(text: &str) -> (String, String) {

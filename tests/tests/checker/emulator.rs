@@ -523,6 +523,8 @@ impl<'m> Emulator<'m> {
             Mnemonic::Neg => a.wrapping_neg(),
             Mnemonic::Shl => a << (b? as u32 & if bits == 64 { 63 } else { 31 }),
             Mnemonic::Shr => a >> (b? as u32 & if bits == 64 { 63 } else { 31 }),
+            // What the checker knows of a shift to the right by a register: it is no larger.
+            Mnemonic::Shrx => b? >> (operands.get(2)? & if bits == 64 { 63 } else { 31 }),
             Mnemonic::Sbb if inst.op0_register() == inst.op1_register() => 0u64.wrapping_sub(self.flags.carry.into()),
             _ if named("Set") => self.holds(inst).into(),
             _ if named("Cmov") => {
