@@ -102,7 +102,8 @@ pub struct Op {
     pub immediates: Vec<Param>,
     pub results: Vec<Type>,
     pub commutative: bool,
-    /// Declared `control` (terminators) or `call`: body empty, lowered by the compiler's own frame code through `inst`s.
+    /// Declared `control` (terminators; the body says at most when to branch) or `call` (body empty): lowered by the compiler's
+    /// own frame code through `inst`s.
     pub kind: OpKind,
     /// Size for the termination measure of `simplify` (default 10; constants 1).
     pub weight: u32,
@@ -144,6 +145,8 @@ pub enum OpStmt {
     Write { region: Region, value: Expr, address: Expr, span: Span },
     /// `result = e` (a tuple for several results)
     Result(Expr),
+    /// `branch when e`: the first target is taken when e holds (control operators)
+    Branch(Expr),
 }
 
 /// `fn fits_simm32(x: i64) -> bool = sext64(x[31:0]) == x`
@@ -230,6 +233,10 @@ pub enum InstStmt {
     FlagsUndefined(Span),
     /// `fault divide_error when e`
     Fault(Name, Expr),
+    /// `requires e`: the effect is described for operands that satisfy this only; every use is proved to
+    Requires(Expr),
+    /// `undefined dst when e`: all 64 bits of the register may be anything then
+    Undefined(Name, Expr),
     /// `clobbers rdx`
     Clobber(Name),
     /// `jump target when e`, `jump target`

@@ -9,6 +9,7 @@ pub mod check;
 pub mod diagnostic;
 pub mod emit;
 pub mod parse;
+pub mod prove;
 
 use ast::Spec;
 use std::path::{Path, PathBuf};
@@ -89,6 +90,11 @@ fn write(files: Vec<(&'static str, String)>, out: &Path) -> Result<(), String> {
         std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
     }
     Ok(())
+}
+
+/// What each machine instruction does, as Rust for tests.
+pub fn model(directory: &Path) -> Result<String, String> {
+    Ok(emit::model(&load(directory)?))
 }
 
 /// The constants of `sandbox.rules` alone, as Rust.

@@ -26,16 +26,18 @@ use vwasm_runtime::manifest as m;
 #[derive(Clone, Debug)]
 pub struct Options {
     pub cpu: CpuFeatures,
-    /// Record where each instruction came from, for listings.
+    /// Record where each instruction came from and which rules fired, for listings.
     pub keep_origins: bool,
     /// Changes each function's instructions before registers are allocated, as a broken compiler might: for the tests that
     /// show the checker to notice.
     pub sabotage: Option<fn(&mut VCode)>,
+    /// A rule (by number) to do without, to see what it is worth. The last rule of a `lower` or `form` block stays.
+    pub without: Option<u16>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { cpu: CpuFeatures::V3, keep_origins: false, sabotage: None }
+        Options { cpu: CpuFeatures::V3, keep_origins: false, sabotage: None, without: None }
     }
 }
 
@@ -80,20 +82,20 @@ fn read(module: &Module<'_>, defined: usize) -> Result<ir::Function> {
 }
 
 /// The functions that are copied to where they are called.
-pub fn inlined(module: &Module<'_>) -> inline::Bodies {
+pub fn inlined(module: &Module<'_>, options: &Options) -> inline::Bodies {
     inline::bodies(module, |defined| {
         // An invalid body is reported when its own turn comes.
         let mut func = read(module, defined).ok()?;
-        simplify::run(&mut func);
+        simplify::run(&mut func, options.without);
         Some(func)
     })
 }
 
 /// Translates and optimises one function.
-pub fn translate(module: &Module<'_>, bodies: &inline::Bodies, defined: usize) -> Result<ir::Function> {
+pub fn translate(module: &Module<'_>, bodies: &inline::Bodies, defined: usize, options: &Options) -> Result<ir::Function> {
     let mut func = read(module, defined)?;
     inline::run(&mut func, bodies);
-    simplify::run(&mut func);
+    simplify::run(&mut func, options.without);
     cfg::split_critical_edges(&mut func);
     Ok(func)
 }
@@ -107,7 +109,7 @@ pub fn select(
     options: &Options,
 ) -> Result<VCode> {
     let ty = module.functions[module.imported_functions as usize + defined];
-    lower(func, &conventions[ty as usize], conventions, options.cpu)
+    lower(func, &conventions[ty as usize], conventions, options)
 }
 
 pub fn conventions(module: &Module<'_>) -> Vec<Convention> {
@@ -117,12 +119,12 @@ pub fn conventions(module: &Module<'_>) -> Vec<Convention> {
 fn function(
     module: &Module<'_>,
     conventions: &[Convention],
-    bodies: &inline::Bodies,
     defined: usize,
     env: &MachineEnv,
     options: &Options,
+    source: &Source<'_>,
 ) -> Result<CompiledFunction> {
-    let func = translate(module, bodies, defined)?;
+    let func = source(defined)?;
     let mut code = select(module, conventions, defined, &func, options)?;
     if let Some(sabotage) = options.sabotage {
         sabotage(&mut code);
@@ -137,15 +139,28 @@ fn function(
     emit(&code, &allocation, options.keep_origins)
 }
 
+/// Gives the intermediate representation of each defined function, ready for lowering.
+pub type Source<'a> = dyn Fn(usize) -> Result<ir::Function> + Sync + 'a;
+
 /// Compiles a module. `progress` is told of each finished function.
 pub fn compile(module: &Module<'_>, options: &Options, progress: &(dyn Fn() + Sync)) -> Result<Compiled> {
+    let inlined = inlined(module, options);
+    compile_from(module, options, progress, &|defined| translate(module, &inlined, defined, options))
+}
+
+/// Compiles a module whose functions' bodies come from `source` instead of the module.
+pub fn compile_from(
+    module: &Module<'_>,
+    options: &Options,
+    progress: &(dyn Fn() + Sync),
+    source: &Source<'_>,
+) -> Result<Compiled> {
     let conventions = conventions(module);
-    let inlined = inlined(module);
     let env = machine_env();
     let mut functions = (0..module.bodies.len())
         .into_par_iter()
         .map(|defined| {
-            let compiled = function(module, &conventions, &inlined, defined, &env, options);
+            let compiled = function(module, &conventions, defined, &env, options, source);
             progress();
             compiled
         })

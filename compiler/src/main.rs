@@ -279,22 +279,22 @@ fn compile_command(args: &CompileArgs) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
         Emit::Ir => {
-            let bodies = inlined(&module);
+            let bodies = inlined(&module, &options);
             let mut text = String::new();
             for number in 0..module.bodies.len() {
                 text += &format!(
                     "function {}\n{}\n",
                     module.imported_functions as usize + number,
-                    translate(&module, &bodies, number)?
+                    translate(&module, &bodies, number, &options)?
                 );
             }
             text
         }
         Emit::Vcode => {
-            let (conventions, bodies) = (conventions(&module), inlined(&module));
+            let (conventions, bodies) = (conventions(&module), inlined(&module, &options));
             let mut text = String::new();
             for number in 0..module.bodies.len() {
-                let func = translate(&module, &bodies, number)?;
+                let func = translate(&module, &bodies, number, &options)?;
                 let code = select(&module, &conventions, number, &func, &options)?;
                 text += &format!("function {}\n{code}\n", module.imported_functions as usize + number);
             }

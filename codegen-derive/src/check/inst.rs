@@ -211,7 +211,16 @@ fn effect(inst: &mut Inst, globals: &mut Globals, scope: &mut Scope, errors: &mu
                 twice(&mut flags, value.span, errors);
             }
             InstStmt::FlagsUndefined(span) => twice(&mut flags, *span, errors),
-            InstStmt::Fault(_, condition) => typer.expect(condition, &Type::Bool),
+            InstStmt::Fault(_, condition) | InstStmt::Requires(condition) => typer.expect(condition, &Type::Bool),
+            InstStmt::Undefined(name, condition) => {
+                typer.expect(condition, &Type::Bool);
+                let written = |operand: &&Operand| operand.name.text == name.text && operand.mode != Mode::Use;
+                if !inst.operands.iter().any(|operand| written(&operand)) {
+                    let candidates = inst.operands.iter().filter(|operand| operand.mode != Mode::Use);
+                    let candidates = candidates.map(|operand| operand.name.text.as_str());
+                    errors.push(Diagnostic::unknown("register that this instruction writes:", name, candidates));
+                }
+            }
             InstStmt::Jump(target, condition) => {
                 if let Some(condition) = condition {
                     typer.expect(condition, &Type::Bool);
@@ -274,9 +283,12 @@ fn transfer_target(operands: &[Operand], target: &Name, scope: &mut Scope, error
 /// Every expression of an effect.
 fn expressions(inst: &Inst) -> impl Iterator<Item = &Expr> {
     inst.body.iter().filter_map(|stmt| match stmt {
-        InstStmt::Let(_, value) | InstStmt::Assign(_, value) | InstStmt::Flags(value) | InstStmt::Fault(_, value) => {
-            Some(value)
-        }
+        InstStmt::Let(_, value)
+        | InstStmt::Assign(_, value)
+        | InstStmt::Flags(value)
+        | InstStmt::Fault(_, value)
+        | InstStmt::Requires(value)
+        | InstStmt::Undefined(_, value) => Some(value),
         InstStmt::Jump(_, condition) => condition.as_ref(),
         InstStmt::FlagsUndefined(_) | InstStmt::Clobber(_) | InstStmt::Transfer(..) => None,
     })

@@ -65,19 +65,25 @@ pub fn trap_known(traps: &[String], name: &Name, errors: &mut Vec<Diagnostic>) {
 
 pub fn operators(spec: &mut Spec, globals: &mut Globals, errors: &mut Vec<Diagnostic>) {
     let traps: Vec<String> = spec.traps.iter().map(|trap| trap.name.text.clone()).collect();
+    // Fields are found from where the instance is.
+    let instance = spec.roles.iter().map(|role| role.name.clone()).find(|name| name.text == "instance");
     for op in &mut spec.ops {
         signature(op, errors);
         let mut scope = Scope::default();
         for param in op.params.iter().chain(&op.immediates) {
             scope.bind(&param.name, param.ty.clone(), Stage::Run, errors);
         }
+        if let Some(role) = &instance {
+            scope.bind(role, Type::Bits(64), Stage::Run, errors);
+            scope.touch(&role.text);
+        }
         body(op, &traps, globals, &mut scope, errors);
         if op.kind == OpKind::Ordinary {
             scope.report_unused(errors);
-        } else if !op.body.is_empty() {
+        } else if !matches!((op.kind, op.body.as_slice()), (_, []) | (OpKind::Control, [OpStmt::Branch(_)])) {
             errors.push(
                 Diagnostic::new(op.name.span, format!("`{}` is control or a call and cannot have a body", op.name.text))
-                    .help("what it does is the compiler's frame code: leave `{}` empty"),
+                    .help("what it does is the compiler's frame code: leave `{}` empty, or say `branch when …` alone"),
             );
         }
     }
@@ -161,6 +167,13 @@ fn body(op: &mut Op, traps: &[String], globals: &mut Globals, scope: &mut Scope,
                     );
                 }
                 vec![value, address]
+            }
+            OpStmt::Branch(condition) => {
+                typer.expect(condition, &Type::Bool);
+                if op.kind == OpKind::Ordinary {
+                    errors.push(Diagnostic::new(condition.span, "only an operator of kind `control` branches"));
+                }
+                vec![condition]
             }
             OpStmt::Result(value) => {
                 let want = match op.results.as_slice() {

@@ -18,8 +18,9 @@ mod sandbox;
 mod simplify;
 mod types;
 
-pub use builtin::is_builtin;
+pub use builtin::{CONDITIONS, is_builtin};
 pub use encoding::{Prefixes, prefixes};
+pub use inst::{operand_type, reads};
 pub use sandbox::{check as check_sandbox, fixed_bytes, numbers, size_and_alignment};
 
 use crate::ast::*;

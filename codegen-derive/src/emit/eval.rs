@@ -84,6 +84,8 @@ fn arm(op: &Op, printer: &Printer) -> TokenStream {
                     }
                 });
             }
+            // Only control operators branch, and none of them is evaluated.
+            OpStmt::Branch(_) => {}
             OpStmt::Result(value) => {
                 result = match &value.kind {
                     ExprKind::Tuple(parts) if parts.len() == 2 => {

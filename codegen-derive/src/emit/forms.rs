@@ -290,6 +290,20 @@ impl Describer<'_> {
                 _ => {}
             }
         }
+        for stmt in &self.inst.body {
+            match stmt {
+                // The checker proves no such premises.
+                InstStmt::Requires(_) if effect != Effect::None => effect = Effect::Unknown,
+                InstStmt::Undefined(name, _) => {
+                    effect = Effect::Unknown;
+                    if self.operand(&name.text).is_some_and(|operand| operand.kind != OperandKind::Reg(64)) {
+                        let message = "the checker takes a 32-bit result to be zero-extended always";
+                        return Err(Diagnostic::new(name.span, message).help("take the 64-bit form"));
+                    }
+                }
+                _ => {}
+            }
+        }
         if operands.iter().any(|slot| slot.stack) {
             effect = match self.inst.code.text.split('_').next() {
                 Some("Add") => Effect::Add(0, 1),

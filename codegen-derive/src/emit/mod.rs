@@ -9,6 +9,7 @@ mod insts;
 mod layout;
 mod lower;
 mod matching;
+mod model;
 mod ops;
 mod rust;
 mod simplify;
@@ -40,6 +41,11 @@ pub use forms::check as check_forms;
 /// `layout.rs` alone: it needs `sandbox.rules` only.
 pub fn layout(spec: &Spec) -> String {
     format(layout::emit(spec))
+}
+
+/// `model.rs`: the instructions' evaluators, for tests.
+pub fn model(spec: &Spec) -> String {
+    format(model::emit(spec))
 }
 
 fn format(tokens: TokenStream) -> String {

@@ -91,6 +91,7 @@ impl Reader {
                 address: self.expr(part()?)?,
                 span,
             },
+            Rule::branch_stmt => OpStmt::Branch(self.expr(part()?)?),
             _ => OpStmt::Result(self.expr(part()?)?),
         })
     }
@@ -172,6 +173,8 @@ impl Reader {
         Ok(match matched {
             Rule::let_stmt => InstStmt::Let(self.name(&part()?), self.expr(part()?)?),
             Rule::fault => InstStmt::Fault(self.name(&part()?), self.expr(part()?)?),
+            Rule::requires => InstStmt::Requires(self.expr(part()?)?),
+            Rule::undefined => InstStmt::Undefined(self.name(&part()?), self.expr(part()?)?),
             Rule::clobber => InstStmt::Clobber(self.name(&part()?)),
             Rule::flags_undefined => InstStmt::FlagsUndefined(span),
             Rule::flags_set => InstStmt::Flags(self.expr(part()?)?),

@@ -17,7 +17,10 @@ pub enum Fact {
     /// Unsigned, at most this.
     Max(u64),
     /// Base of memory `memory` (an import's number or [`OWN`]) plus at most `max`.
-    Memory { memory: u32, max: u64 },
+    Memory {
+        memory: u32,
+        max: u64,
+    },
     /// Address of slot 0 of a table.
     Table(u32),
     /// Less than the table's length; also less than 2^32.
@@ -29,7 +32,10 @@ pub enum Fact {
     /// Address of a slot of the table.
     Slot(u32),
     /// Address of a slot of the table whose signature is type `ty` of the module; dies at a call.
-    Callable { table: u32, ty: u32 },
+    Callable {
+        table: u32,
+        ty: u32,
+    },
     /// Address of the slot of an imported function.
     Import(u32),
     /// Address of the cell of an imported global.
@@ -39,9 +45,15 @@ pub enum Fact {
     /// Address of the byte at this offset of the read-only data.
     Data(u32),
     /// One of entries 0 to `last` of the jump table at this offset of the read-only data.
-    Entry { data: u32, last: u32 },
+    Entry {
+        data: u32,
+        last: u32,
+    },
     /// What one of these entries points at.
-    Target { data: u32, last: u32 },
+    Target {
+        data: u32,
+        last: u32,
+    },
 }
 
 impl Fact {
@@ -90,7 +102,9 @@ impl Fact {
                     _ => Fact::Unknown,
                 }
             }
-            (Fact::Table(table), Fact::Offset(of)) | (Fact::Offset(of), Fact::Table(table)) if table == of => Fact::Slot(table),
+            (Fact::Table(table), Fact::Offset(of)) | (Fact::Offset(of), Fact::Table(table)) if table == of => {
+                Fact::Slot(table)
+            }
             (Fact::Table(table), Fact::OffsetMax(most)) | (Fact::OffsetMax(most), Fact::Table(table))
                 if most < fixed(table) =>
             {
@@ -123,7 +137,11 @@ impl Fact {
         match self {
             Fact::Below(table) if count == layout::SLOT_SIZE.trailing_zeros() => Fact::Offset(table),
             Fact::Max(bound) if bound.leading_zeros() >= count => {
-                if count == layout::SLOT_SIZE.trailing_zeros() { Fact::OffsetMax(bound) } else { Fact::max(bound << count) }
+                if count == layout::SLOT_SIZE.trailing_zeros() {
+                    Fact::OffsetMax(bound)
+                } else {
+                    Fact::max(bound << count)
+                }
             }
             _ => Fact::Unknown,
         }
@@ -155,11 +173,24 @@ pub type Value = u32;
 pub enum Flags {
     Unknown,
     /// `value` (its low 32 bits, unless `wide`) was compared with something that is at most `bound`.
-    Bound { value: Value, now: Fact, wide: bool, bound: u64 },
+    Bound {
+        value: Value,
+        now: Fact,
+        wide: bool,
+        bound: u64,
+    },
     /// The low 32 bits of `value` were compared with a table's length.
-    Length { value: Value, now: Fact, table: u32 },
+    Length {
+        value: Value,
+        now: Fact,
+        table: u32,
+    },
     /// A type's signature id was compared with the signature in the slot that `slot` points at.
-    Signature { slot: Value, now: Fact, ty: u32 },
+    Signature {
+        slot: Value,
+        now: Fact,
+        ty: u32,
+    },
 }
 
 impl Flags {

@@ -33,8 +33,8 @@ pub use module::{Class, Module, Signature, Site, Unit};
 pub use reject::{Place, Reason, Rejection};
 
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU64, Ordering};
 use claims::{Claim, Claims, Label, Reader};
+use core::sync::atomic::{AtomicU64, Ordering};
 use fact::{Fact, MAX32, Value};
 use iced_x86::{Decoder, DecoderOptions, Instruction};
 use module::Fields;
@@ -151,12 +151,8 @@ impl<'m> Checker<'m> {
 
     /// Checks one function or thunk.
     pub fn unit(&self, number: usize, claims: &[u8], scratch: &mut Scratch) -> Result<Accepted, Rejection> {
-        let rejected = |offset: u32, length: usize, reason| Rejection {
-            unit: Some(number),
-            offset,
-            length: length as u32,
-            reason,
-        };
+        let rejected =
+            |offset: u32, length: usize, reason| Rejection { unit: Some(number), offset, length: length as u32, reason };
         let unit = *self.module.units.get(number).ok_or(rejected(0, 0, Reason::Units))?;
         let signature = self.module.types.get(unit.ty as usize).ok_or(rejected(unit.start, 0, Reason::Type))?;
         let mut sites = Sites { module: self.module, next: self.module.site_from(unit.start) };
@@ -173,8 +169,7 @@ impl<'m> Checker<'m> {
         }
         Reader(claims).function(known, unit.start).ok_or(rejected(unit.start, 0, Reason::Claims))?;
         state.enter(signature);
-        let mut function =
-            Function { step, claims: known, next_label: 0, reachable: true };
+        let mut function = Function { step, claims: known, next_label: 0, reachable: true };
         let mut accepted = Accepted::default();
         let mut after_call = false;
         let bytes = &self.module.code[..unit.end as usize];
@@ -311,12 +306,7 @@ impl Function<'_> {
 }
 
 /// Whether a label's claims follow from what is known; `refined` is known in addition.
-fn implied(
-    state: &State,
-    refined: Option<(Value, Fact)>,
-    label: &Label,
-    claims: &Claims,
-) -> Result<(), Reason> {
+fn implied(state: &State, refined: Option<(Value, Fact)>, label: &Label, claims: &Claims) -> Result<(), Reason> {
     if state.depth != label.depth {
         return Err(Reason::LabelDepth);
     }

@@ -77,7 +77,9 @@ impl fmt::Display for Reason {
             Reason::Operands => "an operand is of a kind that no instruction of spec/x86_64 allows here",
             Reason::Prefixes => "the prefixes are not exactly those that the instruction needs",
             Reason::Role => "r15 and rsp have a role and are not written",
-            Reason::StackMove => "rsp moves by a positive multiple of 8, within the frame's limit, never above the return address",
+            Reason::StackMove => {
+                "rsp moves by a positive multiple of 8, within the frame's limit, never above the return address"
+            }
             Reason::Address => "no access has an address of this shape",
             Reason::ReadOnly => "guest code may read this, not write it",
             Reason::Field => "no instance field that guest code may read is here",
@@ -88,7 +90,9 @@ impl fmt::Display for Reason {
             Reason::DataAddress => "an address relative to rip must be in the read-only data",
             Reason::DataEdge => "the access is not inside the read-only data",
             Reason::Frame => "the access is neither inside the frame nor inside the caller's area",
-            Reason::CallTarget => "a call goes to a function's first instruction, the gate, an import's slot or a checked slot in rax",
+            Reason::CallTarget => {
+                "a call goes to a function's first instruction, the gate, an import's slot or a checked slot in rax"
+            }
             Reason::CallArea => "the frame has no room for the words that the callee owns",
             Reason::Return => "a return needs rsp at the return address and pops exactly the parameter words",
             Reason::Type => "there is no such type",

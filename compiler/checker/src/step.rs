@@ -49,10 +49,16 @@ enum Target {
     Field(Field, u32),
     TableLength(u32),
     /// A slot: the register that points at it, and where in it.
-    Slot { register: u8, offset: u32 },
+    Slot {
+        register: u8,
+        offset: u32,
+    },
     Cell,
     Data,
-    Entry { data: u32, last: u32 },
+    Entry {
+        data: u32,
+        last: u32,
+    },
 }
 
 /// What instructions of one function are judged by.
@@ -77,7 +83,8 @@ impl Step<'_> {
         match form.transfer {
             Transfer::Next => outcome.faults = self.ordinary(state, instruction, form, operands.memory)?,
             Transfer::Jump => {
-                outcome.next = Next::Jump { target: instruction.near_branch_target(), taken: None, falls: false, fallen: None };
+                outcome.next =
+                    Next::Jump { target: instruction.near_branch_target(), taken: None, falls: false, fallen: None };
             }
             Transfer::JumpIf => {
                 let refine = |holds| state.flags.refine(form.condition, holds);
@@ -118,7 +125,10 @@ impl Step<'_> {
 
     /// Gives whether the instruction may fault in linear memory.
     fn ordinary(&self, state: &mut State, instruction: &Instruction, form: &Form, memory: Option<u8>) -> Judged<bool> {
-        if instruction.op_count() > 0 && instruction.op_kind(0) == OpKind::Register && instruction.op0_register() == Register::RSP {
+        if instruction.op_count() > 0
+            && instruction.op_kind(0) == OpKind::Register
+            && instruction.op0_register() == Register::RSP
+        {
             self.move_stack(state, instruction, form)?;
             return Ok(false);
         }
@@ -279,7 +289,8 @@ impl Step<'_> {
                 a.and(b)
             }
             Effect::Or(a, b) => {
-                let same = instruction.op1_kind() == OpKind::Register && instruction.op0_register() == instruction.op1_register();
+                let same =
+                    instruction.op1_kind() == OpKind::Register && instruction.op0_register() == instruction.op1_register();
                 let (a, b) = pair(a, b);
                 // Both `or r, r` and `xor r, r` are at most r.
                 if same { Fact::max(a.bound()) } else { a.or(b) }
@@ -295,7 +306,9 @@ impl Step<'_> {
             Effect::Select(a, b) => {
                 let chosen = |n: u8, holds: bool| {
                     let value = match instruction.op_kind(n.into()) {
-                        OpKind::Register => general(instruction.op_register(n.into())).map(|(n, _)| state.value_at(n as u32)),
+                        OpKind::Register => {
+                            general(instruction.op_register(n.into())).map(|(n, _)| state.value_at(n as u32))
+                        }
                         _ => None,
                     };
                     match state.flags.refine(form.condition, holds) {

@@ -60,7 +60,8 @@ pub fn difference(code: &[u8], start: u32, end: u32, signature: &Signature) -> R
     let frame = saved + 8;
     let incoming = frame + 8;
     let pop = 8 * parameters as u64;
-    let stack = |short: Code, long: Code, by: u64| Expected { code: [short, long], register: RSP, memory: NONE, immediate: by };
+    let stack =
+        |short: Code, long: Code, by: u64| Expected { code: [short, long], register: RSP, memory: NONE, immediate: by };
     let sub = |by: u64| stack(Code::Sub_rm64_imm8, Code::Sub_rm64_imm32, by);
 
     let copy = |count: i64, from: i64, to: i64| {
@@ -73,7 +74,11 @@ pub fn difference(code: &[u8], start: u32, end: u32, signature: &Signature) -> R
         load(R15, SCRATCH, layout::FUNCTION_INSTANCE.into()),
         plain(Code::Call_rm64, Register::None, (SCRATCH, layout::FUNCTION_CODE.into()), 0),
     ]);
-    let back = if pop == 0 { plain(Code::Retnq, Register::None, NONE, 0) } else { plain(Code::Retnq_imm16, Register::None, NONE, pop) };
+    let back = if pop == 0 {
+        plain(Code::Retnq, Register::None, NONE, 0)
+    } else {
+        plain(Code::Retnq_imm16, Register::None, NONE, pop)
+    };
     let after = (pop != 0)
         .then(|| sub(pop))
         .into_iter()

@@ -3,6 +3,7 @@
 //! Takes a module and a body, validates the body operator by operator, and gives its [`Function`]. Structured control
 //! becomes blocks as it comes; code that cannot be reached makes nothing. Nothing recurses on nesting depth.
 
+mod bulk;
 mod operators;
 pub mod ssa;
 

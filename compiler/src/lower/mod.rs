@@ -7,10 +7,11 @@
 
 pub mod convention;
 
+use crate::compile::Options;
 use crate::error::{CompileError, ErrorKind, Result};
 use crate::ir::{self, ENTRY, Function, Op, OpKind, Type, Value};
 use crate::layout::TrapCode;
-use crate::machine::{Amode, Base, Cc, CpuFeatures, Feature, Inst, NO_SITE, Reg, RegClass, RegMem};
+use crate::machine::{Amode, Base, Cc, Feature, Inst, NO_SITE, Reg, RegClass, RegMem};
 use crate::simplify::{has_effect, is_barrier};
 use crate::vcode::{Call, Callee, Join, MInst, NO_RULE, Origin, VBlock, VCode};
 use convention::{Convention, Place, class_of};
@@ -32,7 +33,7 @@ const MANY: u32 = u32::MAX - 1;
 pub struct Lower<'a> {
     func: &'a Function,
     conventions: &'a [Convention],
-    cpu: CpuFeatures,
+    options: &'a Options,
     code: VCode,
     /// Virtual register of each value, once asked for.
     registers: Vec<u32>,
@@ -54,11 +55,11 @@ pub struct Lower<'a> {
 }
 
 /// Lowers a function.
-pub fn lower(func: &Function, own: &Convention, conventions: &[Convention], cpu: CpuFeatures) -> Result<VCode> {
+pub fn lower(func: &Function, own: &Convention, conventions: &[Convention], options: &Options) -> Result<VCode> {
     let mut lower = Lower {
         func,
         conventions,
-        cpu,
+        options,
         code: VCode::default(),
         registers: vec![UNASSIGNED; func.values.len()],
         user: vec![UNASSIGNED; func.values.len()],
@@ -73,6 +74,7 @@ pub fn lower(func: &Function, own: &Convention, conventions: &[Convention], cpu:
         branch: None,
         failure: None,
     };
+    lower.code.fired.extend(&func.fired);
     lower.analyse();
     lower.function(own)?;
     let mut code = lower.code;
@@ -102,7 +104,7 @@ impl Lower<'_> {
         self.func.constant(value)
     }
     pub fn has(&self, feature: Feature) -> bool {
-        self.cpu.has(feature)
+        self.options.cpu.has(feature)
     }
 
     /// Whether the instruction that defines `value` may move to `root`: it is used once, on the way to `root` only, and no
@@ -140,15 +142,23 @@ impl Lower<'_> {
         self.site = self.func.inst(inst).wasm_offset;
     }
 
-    /// Enters a rule; gives the access site to return to.
-    pub fn enter(&mut self) -> u32 {
-        self.site
+    /// Whether a rule is switched off.
+    pub fn is_off(&self, rule: u16) -> bool {
+        self.options.without == Some(rule)
     }
-    pub fn leave(&mut self, site: u32) {
+
+    /// Enters a rule that fired; gives the rule and access site to return to.
+    pub fn enter(&mut self, rule: u16) -> (u16, u32) {
+        self.code.fired.push(rule);
+        (std::mem::replace(&mut self.origin.rule, rule), self.site)
+    }
+
+    /// Leaves a rule. What follows the operator's own rule (a branch) is still of that rule.
+    pub fn leave(&mut self, (rule, site): (u16, u32)) {
+        if rule != NO_RULE {
+            self.origin.rule = rule;
+        }
         self.site = site;
-    }
-    pub fn fired(&mut self, _: ir::Inst, rule: u16) {
-        self.origin.rule = rule;
     }
 
     /// The register of a value. A constant is made anew for each operator that uses it.

@@ -1,0 +1,14 @@
+//! Every rule as a theorem.
+//!
+//! Takes a checked specification and turns each rule into statements over bit-vectors ([`obligation`]), which are printed for
+//! solvers ([`smt`]) and computed for counterexamples ([`term`]). `left` says what is expected of a right side, `machine` what
+//! it does, `meaning` what expressions mean, `effect` compares traps and accesses.
+
+pub mod effect;
+pub mod left;
+pub mod machine;
+pub mod meaning;
+pub mod obligation;
+pub mod smt;
+pub mod solver;
+pub mod term;
