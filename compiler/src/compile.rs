@@ -249,9 +249,10 @@ fn link(module: &Module<'_>, functions: Vec<CompiledFunction>, bodies: usize) ->
     if data.len() as u64 >= 1 << 31 {
         return Err(CompileError::new(ErrorKind::Limit, "read-only data of 2 GiB or more"));
     }
-    let targets = functions.iter().zip(&starts).map(|(function, &start)| {
-        function.tables.iter().map(|&entry| start as u32 + entry).collect()
-    });
+    let targets = functions
+        .iter()
+        .zip(&starts)
+        .map(|(function, &start)| function.tables.iter().map(|&entry| start as u32 + entry).collect());
     let targets = targets.collect();
     let functions = starts.into_iter().map(|start| start as u32).zip(functions).take(bodies).collect();
     Ok((Compiled { code, data, claims: Vec::new(), manifest, functions }, targets))

@@ -60,9 +60,9 @@ fn segments(file: &[u8]) -> Result<(u64, Vec<Segment<'_>>, Vec<u32>)> {
             PT_LOAD => {
                 let (offset, address) = (number::<8>(file, at + 8)?, number::<8>(file, at + 16)?);
                 let (file_size, memory_size) = (number::<8>(file, at + 32)?, number::<8>(file, at + 40)?);
-                let bytes = offset.checked_add(file_size).and_then(|end| {
-                    file.get(usize::try_from(offset).ok()?..usize::try_from(end).ok()?)
-                });
+                let bytes = offset
+                    .checked_add(file_size)
+                    .and_then(|end| file.get(usize::try_from(offset).ok()?..usize::try_from(end).ok()?));
                 let Some(bytes) = bytes else { return wrong("a segment lies beyond the file's end") };
                 loaded.push(Segment { flags, address, bytes, memory_size, offset });
             }

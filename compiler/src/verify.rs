@@ -132,8 +132,7 @@ fn private_tables(manifest: &Manifest, imported: usize, count: usize) -> Result<
         return refuse("not one note for each table whether it is private");
     }
     for (table, _) in manifest.private_tables.iter().enumerate().filter(|(_, private)| **private) {
-        let exported =
-            |export: &m::Export| export.kind == m::ExportKind::Table && export.index as usize == table;
+        let exported = |export: &m::Export| export.kind == m::ExportKind::Table && export.index as usize == table;
         if table < imported || manifest.exports.iter().any(exported) {
             return refuse(format!("table {table} is called private, but others can reach it"));
         }

@@ -98,7 +98,8 @@ struct Describer<'a> {
 
 impl Describer<'_> {
     fn position(&self, name: &str) -> Option<u8> {
-        let at = self.inst.encoded.iter().position(|encoded| matches!(encoded, EncodedOperand::Operand(n) if n.text == name));
+        let at =
+            self.inst.encoded.iter().position(|encoded| matches!(encoded, EncodedOperand::Operand(n) if n.text == name));
         at.and_then(|at| u8::try_from(at).ok())
     }
 
@@ -202,7 +203,9 @@ impl Describer<'_> {
                     },
                     InstStmt::Transfer(what, _) if what.text == "trap" => Transfer::Trap,
                     InstStmt::Transfer(what, _) if what.text == "return" => Transfer::Return,
-                    InstStmt::Transfer(..) if self.inst.operands.iter().any(|o| o.kind == OperandKind::Label) => Transfer::Call,
+                    InstStmt::Transfer(..) if self.inst.operands.iter().any(|o| o.kind == OperandKind::Label) => {
+                        Transfer::Call
+                    }
                     InstStmt::Transfer(..) => Transfer::CallMemory,
                     _ => return None,
                 })
@@ -257,7 +260,8 @@ impl Describer<'_> {
         let (mut implicit, mut implicit32) = (0u16, 0u16);
         for operand in &self.inst.operands {
             let number = operand.fixed.as_ref().and_then(|fixed| register_number(&fixed.text));
-            if let (Some(number), true) = (number, operand.mode != Mode::Use && self.position(&operand.name.text).is_none()) {
+            if let (Some(number), true) = (number, operand.mode != Mode::Use && self.position(&operand.name.text).is_none())
+            {
                 match operand.kind {
                     OperandKind::Reg(32) => implicit32 |= 1 << number,
                     _ => implicit |= 1 << number,
@@ -360,7 +364,11 @@ fn unite(into: &mut Form, other: Form) -> Result<(), Diagnostic> {
         }
         return Ok(());
     }
-    if into.operands.len() != other.operands.len() || into.transfer != other.transfer || into.implicit != other.implicit || into.implicit32 != other.implicit32 {
+    if into.operands.len() != other.operands.len()
+        || into.transfer != other.transfer
+        || into.implicit != other.implicit
+        || into.implicit32 != other.implicit32
+    {
         return disagree("the operands");
     }
     let stack = |form: &Form| form.operands.iter().any(|slot| slot.stack);
@@ -535,6 +543,42 @@ pub fn emit(spec: &Spec) -> TokenStream {
         /// Every form, for tests.
         pub fn all() -> &'static [Form] {
             &FORMS
+        }
+    }
+}
+
+/// `judgements.rs`: the names and words of the facts and of the reasons to reject, which the checker's own types are made of.
+pub fn judgements(spec: &Spec) -> TokenStream {
+    let list = |items: &[Words]| -> (Vec<Ident>, Vec<String>) {
+        items.iter().map(|item| (super::camel(&item.name.text), item.words.clone())).unzip()
+    };
+    let ((facts, fact_words), (names, words)) = (list(&spec.facts), list(&spec.rejections));
+    quote! {
+        /// The kinds of facts.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum FactName { #(#[doc = #fact_words] #facts),* }
+
+        impl FactName {
+            pub fn words(self) -> &'static str {
+                match self { #(FactName::#facts => #fact_words),* }
+            }
+        }
+
+        /// What code was rejected for: a rule it breaks, or a fact missing at a place.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Reason {
+            #(#[doc = #words] #names,)*
+            /// At this place something must be known that is not.
+            Missing(Place, &'static str),
+        }
+
+        impl Reason {
+            fn words(self) -> &'static str {
+                match self {
+                    #(Reason::#names => #words,)*
+                    Reason::Missing(_, what) => what,
+                }
+            }
         }
     }
 }

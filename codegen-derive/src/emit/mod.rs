@@ -33,7 +33,11 @@ pub fn emit(spec: &Spec) -> Vec<(&'static str, String)> {
 
 /// What the sandbox checker is built from.
 pub fn checker(spec: &Spec) -> Vec<(&'static str, String)> {
-    vec![("forms.rs", format(forms::emit(spec))), ("layout.rs", layout(spec))]
+    vec![
+        ("forms.rs", format(forms::emit(spec))),
+        ("judgements.rs", format(forms::judgements(spec))),
+        ("layout.rs", layout(spec)),
+    ]
 }
 
 pub use forms::check as check_forms;

@@ -4,6 +4,7 @@
 //! `step` make new ones.
 
 use crate::layout;
+use crate::reject::FactName;
 
 /// Number of the instance's own memory.
 pub const OWN: u32 = u32::MAX;
@@ -58,6 +59,27 @@ pub enum Fact {
 
 impl Fact {
     pub const ZERO_EXTENDED: Fact = Fact::Max(MAX32);
+
+    /// The fact's name in `spec/sandbox.rules` §9.
+    pub fn name(self) -> FactName {
+        match self {
+            Fact::Unknown => FactName::Unknown,
+            Fact::Max(_) => FactName::Max,
+            Fact::Memory { .. } => FactName::Memory,
+            Fact::Table(_) => FactName::Table,
+            Fact::Below(_) => FactName::Below,
+            Fact::Offset(_) => FactName::Offset,
+            Fact::OffsetMax(_) => FactName::OffsetMax,
+            Fact::Slot(_) => FactName::Slot,
+            Fact::Callable { .. } => FactName::Callable,
+            Fact::Import(_) => FactName::Import,
+            Fact::Cell(_) => FactName::Cell,
+            Fact::Signature(_) => FactName::Signature,
+            Fact::Data(_) => FactName::Data,
+            Fact::Entry { .. } => FactName::Entry,
+            Fact::Target { .. } => FactName::Target,
+        }
+    }
 
     /// An unsigned upper bound of the value.
     pub fn bound(self) -> u64 {

@@ -30,7 +30,7 @@ pub mod layout {
 }
 
 pub use module::{Class, Module, Signature, Site, Unit};
-pub use reject::{Place, Reason, Rejection};
+pub use reject::{FactName, Place, Reason, Rejection};
 
 use alloc::vec::Vec;
 use claims::{Claim, Claims, Label, Reader};
@@ -335,7 +335,11 @@ fn implied(state: &State, refined: Option<(Value, Fact)>, label: &Label, claims:
                 None => Place::Register(location as usize),
                 Some(number) => Place::Word(state.words.place(number)),
             };
-            return Err(Reason::Missing(place, "what is claimed of it at the label"));
+            let what = match claim {
+                Claim::Fact(fact) => fact.name().words(),
+                Claim::Same(_) => "the value claimed to be in another place too",
+            };
+            return Err(Reason::Missing(place, what));
         }
     }
     Ok(())

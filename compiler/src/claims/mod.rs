@@ -310,7 +310,8 @@ impl<'m> Analysis<'m> {
     fn label(&self, claims: &mut Claims, label: &mut Label, known: &Known, need: Row<'_>) {
         // Whether "zero-extended" is all that is said.
         let plain = |fact: Fact| {
-            fact == Fact::ZERO_EXTENDED || !self.thorough && matches!(fact, Fact::Max(_)) && fact.implies(Fact::ZERO_EXTENDED)
+            fact == Fact::ZERO_EXTENDED
+                || !self.thorough && matches!(fact, Fact::Max(_)) && fact.implies(Fact::ZERO_EXTENDED)
         };
         for (register, &fact) in (0..).zip(&known.registers) {
             if fact == Fact::Unknown || !self.thorough && !need.has(register) {

@@ -34,15 +34,17 @@ impl Rows {
     /// Numbers of the words in a label's set, ascending.
     pub fn words(&self, label: usize) -> impl Iterator<Item = u32> {
         let row = self.row(label).0;
-        (0u32..).zip(row).flat_map(|(n, &bits)| {
-            let mut bits = bits;
-            core::iter::from_fn(move || {
-                let bit = (bits != 0).then(|| bits.trailing_zeros())?;
-                bits &= bits - 1;
-                Some(64 * n + bit)
+        (0u32..)
+            .zip(row)
+            .flat_map(|(n, &bits)| {
+                let mut bits = bits;
+                core::iter::from_fn(move || {
+                    let bit = (bits != 0).then(|| bits.trailing_zeros())?;
+                    bits &= bits - 1;
+                    Some(64 * n + bit)
+                })
             })
-        })
-        .filter_map(|n| n.checked_sub(WORDS))
+            .filter_map(|n| n.checked_sub(WORDS))
     }
 }
 
@@ -94,8 +96,7 @@ impl Set<'_> {
 /// The words live at each label.
 pub fn live(analysis: &Analysis<'_>) -> Rows {
     let outgoing = analysis.step.module.types.iter().map(|ty| ty.parameters.words.len()).max().unwrap_or(0);
-    let area: Vec<Option<u32>> =
-        (0..outgoing as i64).map(|k| analysis.word_at(8 * k - i64::from(analysis.frame))).collect();
+    let area: Vec<Option<u32>> = (0..outgoing as i64).map(|k| analysis.word_at(8 * k - i64::from(analysis.frame))).collect();
     backward(analysis, |set, item| match item.form.transfer {
         Transfer::Next => {
             let Some(word) = item.word else { return };
@@ -159,7 +160,8 @@ fn ordinary(set: &mut Set<'_>, item: &Item) {
     }
     set.bits[0] &= !u64::from(form.implicit | form.implicit32);
     // A 32-bit result is zero-extended whatever it is made of.
-    let narrow = form.operands.first().is_some_and(|operand| operand.width == 4) && instruction.op0_kind() == OpKind::Register;
+    let narrow =
+        form.operands.first().is_some_and(|operand| operand.width == 4) && instruction.op0_kind() == OpKind::Register;
     let made = !matches!(form.effect, Effect::None | Effect::Unknown | Effect::Zero);
     let result = wanted && made && (!narrow || item.exact);
     for (n, operand) in (0..).zip(form.operands) {
