@@ -163,7 +163,20 @@ pub fn explain(module: &Module<'_>, rejection: &Rejection) -> CompileError {
 /// The checker's verdict on somebody else's code.
 pub fn check(manifest: &Manifest, code: &[u8], data: &[u8], claims: &[u8]) -> Result<Accepted> {
     let module = describe(manifest, code, data, claims)?;
-    let accepted = vwasm_checker::check(&module).map_err(|rejection| explain(&module, &rejection))?;
+    let explained = |rejection: Rejection| explain(&module, &rejection);
+    let checker = Checker::new(&module).map_err(explained)?;
+    let parts = checker.split_claims().map_err(explained)?;
+    let found = parts
+        .par_iter()
+        .enumerate()
+        .map_init(Scratch::default, |scratch, (number, claims)| checker.unit(number, claims, scratch))
+        .collect::<Vec<_>>();
+    let mut accepted = Accepted::default();
+    for found in found {
+        let found = found.map_err(explained)?;
+        accepted.features |= found.features;
+        accepted.instructions += found.instructions;
+    }
     if accepted.features & !manifest.features != 0 {
         let missing = accepted.features & !manifest.features;
         return refuse(format!("the code needs CPU features ({missing:#x}) that the manifest does not ask for"));

@@ -155,7 +155,7 @@ impl<'m> Checker<'m> {
             |offset: u32, length: usize, reason| Rejection { unit: Some(number), offset, length: length as u32, reason };
         let unit = *self.module.units.get(number).ok_or(rejected(0, 0, Reason::Units))?;
         let signature = self.module.types.get(unit.ty as usize).ok_or(rejected(unit.start, 0, Reason::Type))?;
-        let mut sites = Sites { module: self.module, next: self.module.site_from(unit.start) };
+        let mut sites = Sites::new(self.module, unit.start);
         if unit.thunk {
             let returns_to = thunk::difference(self.module.code, unit.start, unit.end, signature)
                 .map_err(|at| rejected(at, 0, Reason::Thunk))?;
@@ -349,33 +349,36 @@ fn implied(state: &State, refined: Option<(Value, Fact)>, label: &Label, claims:
 struct Sites<'m> {
     module: &'m Module<'m>,
     next: usize,
+    /// The next site; one beyond all code if there is none.
+    site: Site,
 }
 
-impl Sites<'_> {
+impl<'m> Sites<'m> {
+    fn new(module: &'m Module<'m>, start: u32) -> Sites<'m> {
+        let next = module.site_from(start);
+        Sites { module, next, site: module.site(next) }
+    }
+
     /// At an instruction: its trap or fault must be listed, and nothing else but a return address.
     fn at(&mut self, offset: u32, fault: u32, traps: bool, after_call: bool) -> Result<(), Reason> {
         let mut listed = false;
-        while self.next < self.module.sites.len() / 12 {
-            let site = self.module.site(self.next);
-            if site.offset > offset {
-                break;
-            }
-            if site.offset < offset {
+        while self.site.offset <= offset {
+            if self.site.offset < offset {
                 return Err(Reason::Site);
             }
-            match site.code {
+            match self.site.code {
                 0 if after_call => {}
                 code if traps && u8::try_from(code).ok().and_then(layout::TrapCode::from_number).is_some() => listed = true,
                 code if fault != 0 && code == fault => listed = true,
                 _ => return Err(Reason::Site),
             }
             self.next += 1;
+            self.site = self.module.site(self.next);
         }
         if (traps || fault != 0) && !listed { Err(Reason::SiteMissing) } else { Ok(()) }
     }
 
     fn none_before(&self, end: u32) -> Result<(), Reason> {
-        let next = (self.next < self.module.sites.len() / 12).then(|| self.module.site(self.next));
-        if next.is_some_and(|site| site.offset < end) { Err(Reason::Site) } else { Ok(()) }
+        if self.site.offset < end { Err(Reason::Site) } else { Ok(()) }
     }
 }

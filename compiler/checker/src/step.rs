@@ -141,11 +141,12 @@ impl Step<'_> {
             FlagsEffect::Undefined => Flags::Unknown,
             FlagsEffect::Compare(a, b) => self.compare(state, instruction, form, target, a, b),
         };
-        let result = self.result(state, instruction, form, target)?;
-        state.flags = flags;
         if self.copy(state, instruction, form, target) {
+            state.flags = flags;
             return Ok(false);
         }
+        let result = self.result(state, instruction, form, target)?;
+        state.flags = flags;
         let mut implicit = form.implicit | form.implicit32;
         while implicit != 0 {
             let n = implicit.trailing_zeros();
