@@ -10,6 +10,7 @@ use crate::error::{CompileError, ErrorKind, Result};
 use crate::frontend::Translator;
 use crate::ir;
 use crate::layout::MAX_FRAME;
+use crate::limits;
 use crate::lower::convention::Convention;
 use crate::lower::lower;
 use crate::machine::CpuFeatures;
@@ -86,7 +87,7 @@ pub fn inlined(module: &Module<'_>, options: &Options) -> inline::Bodies {
     inline::bodies(module, |defined| {
         // An invalid body is reported when its own turn comes.
         let mut func = read(module, defined).ok()?;
-        simplify::run(&mut func, options.without);
+        simplify::run(&mut func, options.without).ok()?;
         Some(func)
     })
 }
@@ -95,7 +96,7 @@ pub fn inlined(module: &Module<'_>, options: &Options) -> inline::Bodies {
 pub fn translate(module: &Module<'_>, bodies: &inline::Bodies, defined: usize, options: &Options) -> Result<ir::Function> {
     let mut func = read(module, defined)?;
     inline::run(&mut func, bodies);
-    simplify::run(&mut func, options.without);
+    simplify::run(&mut func, options.without).map_err(|error| in_function(module, defined, error))?;
     cfg::split_critical_edges(&mut func);
     Ok(func)
 }
@@ -130,13 +131,20 @@ fn function(
         sabotage(&mut code);
         code.finish();
     }
+    limits::check(&code).map_err(|error| in_function(module, defined, error))?;
     let allocation = regalloc2::run(&code, env, &RegallocOptions::default()).map_err(|error| {
-        let offset = module.bodies[defined].body.range().start as u64;
-        let index = module.imported_functions as usize + defined;
-        CompileError::new(ErrorKind::Limit, format!("no registers can be allocated for function {index}: {error:?}"))
-            .at(offset)
+        let error = CompileError::new(ErrorKind::Limit, format!("no registers can be allocated: {error:?}"));
+        in_function(module, defined, error)
     })?;
-    emit(&code, &allocation, options.keep_origins)
+    emit(&code, &allocation, options.keep_origins).map_err(|error| in_function(module, defined, error))
+}
+
+/// An error that concerns a whole function: its number, and the offset of its body unless a closer one is known.
+fn in_function(module: &Module<'_>, defined: usize, mut error: CompileError) -> CompileError {
+    let index = module.imported_functions as usize + defined;
+    error.message = format!("function {index}: {}", error.message);
+    error.offset.get_or_insert(module.bodies[defined].body.range().start as u64);
+    error
 }
 
 /// Gives the intermediate representation of each defined function, ready for lowering.

@@ -6,9 +6,11 @@
 //! moved. Branches on constants become jumps.
 
 use crate::cfg;
+use crate::error::CompileError;
 use crate::ir::eval::fold;
 use crate::ir::op::region;
 use crate::ir::{Block, ENTRY, Function, Inst, Op, OpKind, Type, Value, ValueDef, constant_op};
+use crate::limits::exceeded;
 use rustc_hash::FxHashMap;
 
 pub mod rules {
@@ -118,8 +120,8 @@ fn reusable(op: Op) -> bool {
 
 /// Simplifies a function in place; resolves aliases and drops unreachable blocks from the layout. `without` is a rule to do
 /// without.
-pub fn run(func: &mut Function, without: Option<u16>) {
-    let tree = cfg::DominatorTree::new(func);
+pub fn run(func: &mut Function, without: Option<u16>) -> Result<(), CompileError> {
+    let tree = cfg::DominatorTree::new(func).ok_or_else(|| exceeded("its branches are nested too deeply"))?;
     let mut builder = Builder {
         func,
         insts: Vec::new(),
@@ -158,6 +160,7 @@ pub fn run(func: &mut Function, without: Option<u16>) {
     func.resolve_aliases();
     cfg::drop_unreachable(func);
     cfg::merge_chains(func);
+    Ok(())
 }
 
 fn rebuild(builder: &mut Builder, block: Block) {

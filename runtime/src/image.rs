@@ -52,6 +52,12 @@ impl ImageHeader {
         }
     }
 
+    /// Whether the parts stand where [`ImageHeader::place`] puts parts of these lengths, each below 4 GiB.
+    pub fn is_placed(&self) -> bool {
+        let lengths = [self.manifest_length, self.claims_length, self.code_length, self.data_length];
+        lengths.iter().all(|length| *length < 1 << 32) && *self == ImageHeader::place(lengths[0], lengths[1], lengths[2], lengths[3])
+    }
+
     pub fn to_bytes(&self) -> [u8; ImageHeader::SIZE] {
         let mut bytes = [0; ImageHeader::SIZE];
         bytes[..8].copy_from_slice(&self.magic);

@@ -2,7 +2,7 @@
 //!
 //! [`step`] is generated from the descriptions; here are the states it works on, and the built-in functions of the language that
 //! speak of the machine. What a description leaves open (undefined flags, the upper lanes beside a scalar result) is unknown after
-//! the step. The stack pointer's movement is no part of the descriptions: see [`After::exit`].
+//! the step. How calls, returns and the frame's code move the stack pointer is no part of the descriptions: the test says it.
 
 use vwasm::ir::eval::*;
 use vwasm::machine::{Amode, Base, Cc, Inst, Label, Reg, RegClass, RegMem};

@@ -85,6 +85,8 @@ pub enum End {
 thread_local! {
     /// Code page of the bench that runs on this thread, and where it goes on after a fault.
     static RUNNING: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
+    /// Whether this thread has a stack for signals.
+    static STACKED: Cell<bool> = const { Cell::new(false) };
 }
 
 fn encode(into: &mut Vec<u8>, base: u64, instruction: Result<Instruction, IcedError>) {
@@ -237,6 +239,9 @@ fn install() {
             }
         }
     });
+    if STACKED.replace(true) {
+        return;
+    }
     const SIZE: usize = 64 << 10;
     let stack = Box::leak(vec![0u8; SIZE].into_boxed_slice());
     let stack = libc::stack_t { ss_sp: stack.as_mut_ptr().cast(), ss_flags: 0, ss_size: SIZE };

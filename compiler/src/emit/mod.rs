@@ -125,6 +125,7 @@ impl Emitter {
         for (nth, &block) in kept.iter().enumerate() {
             let next = kept.get(nth + 1).copied();
             self.asm.bind(self.labels[block]);
+            let succs: Vec<usize> = code.blocks[block].succs.iter().map(|succ| order.final_target(succ.index())).collect();
             let edits = allocation.block_insts_and_edits(code, regalloc2::Block::new(block));
             for item in edits {
                 match item {
@@ -137,8 +138,6 @@ impl Emitter {
                         if self.keep_origins {
                             self.origins.push((self.asm.position(), origin));
                         }
-                        let succs: Vec<usize> =
-                            code.blocks[block].succs.iter().map(|succ| order.final_target(succ.index())).collect();
                         self.instruction(minst, origin, &succs, next)?;
                     }
                 }

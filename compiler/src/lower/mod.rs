@@ -47,7 +47,9 @@ pub struct Lower<'a> {
     /// The operator being lowered: its instructions, and constants to stand before them.
     sequence: Vec<(MInst, Origin)>,
     before: Vec<(MInst, Origin)>,
+    /// Constants of this operator, each with its register; and where in the list a value's is, if it is there.
     constants: Vec<(Value, Reg)>,
+    constant_at: Vec<u32>,
     origin: Origin,
     site: u32,
     branch: Option<(Cc, Option<(Join, Cc)>)>,
@@ -69,6 +71,7 @@ pub fn lower(func: &Function, own: &Convention, conventions: &[Convention], opti
         sequence: Vec::new(),
         before: Vec::new(),
         constants: Vec::new(),
+        constant_at: vec![0; func.values.len()],
         origin: Origin { wasm_offset: 0, rule: NO_RULE },
         site: NO_SITE,
         branch: None,
@@ -226,9 +229,13 @@ impl Lower<'_> {
     }
 
     fn constant(&mut self, value: Value, inst: ir::Inst) -> Reg {
-        if let Some(&(_, reg)) = self.constants.iter().find(|(known, _)| *known == value) {
+        let at = &mut self.constant_at[value.index()];
+        if let Some(&(known, reg)) = self.constants.get(*at as usize)
+            && known == value
+        {
             return reg;
         }
+        *at = self.constants.len() as u32;
         let reg = self.temp(class_of(self.func.ty(value)));
         self.constants.push((value, reg));
         let sequence = std::mem::take(&mut self.sequence);

@@ -329,7 +329,7 @@ fn prepared(case: &Case, layout: Option<&vwasm::layout::InstanceLayout>, without
         root.op = op;
     }
     if case.simplify {
-        vwasm::simplify::run(&mut func, without);
+        vwasm::simplify::run(&mut func, without).unwrap_or_else(|error| panic!("{error}"));
     }
     func
 }
