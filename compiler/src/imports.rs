@@ -53,7 +53,8 @@ fn missing(module: &Module<'_>, import: &Import) -> Option<String> {
         Some(known) => Some(format!("has the type {}, should have {}", type_text(&ty), type_text(&known))),
         None => {
             let short = import.name.len() <= 64;
-            let nearest = wasi::functions().map(|(name, _)| name).filter(|_| short).min_by_key(|name| distance(name, &import.name));
+            let nearest =
+                wasi::functions().map(|(name, _)| name).filter(|_| short).min_by_key(|name| distance(name, &import.name));
             let near = nearest.filter(|name| distance(name, &import.name) <= 4);
             Some(near.map_or("not a function of this interface".to_string(), |name| format!("is {name} meant?")))
         }

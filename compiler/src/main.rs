@@ -50,6 +50,8 @@ enum Command {
     Compile(CompileArgs),
     /// Compile a module in memory and run it.
     Run(RunArgs),
+    /// Check an executable, whoever wrote it: what it may do, and that it cannot leave its sandbox.
+    Verify(VerifyArgs),
     /// Run official test scripts and count their assertions.
     Wast(WastArgs),
 }
@@ -151,6 +153,15 @@ struct RunArgs {
 }
 
 #[derive(Args)]
+struct VerifyArgs {
+    /// Say how fast the checker was.
+    #[arg(long)]
+    time: bool,
+    /// The executable.
+    executable: PathBuf,
+}
+
+#[derive(Args)]
 struct WastArgs {
     #[command(flatten)]
     target: Target,
@@ -166,6 +177,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Compile(args) => compile_command(&args).map_err(|error| in_file(&args.module, error)),
         Command::Run(args) => run_command(&args).map_err(|error| in_file(&args.module, error)),
+        Command::Verify(args) => verify_command(&args).map_err(|error| in_file(&args.executable, error)),
         Command::Wast(args) => wast_command(&args),
     };
     done.unwrap_or_else(|error| {
@@ -293,7 +305,6 @@ fn compile_command(args: &CompileArgs) -> Result<ExitCode> {
             check_imports(&module)?;
             let mut compiled = compile_with_progress(&module, &options)?;
             compiled.manifest.grants = grants(&args.grants)?;
-            compiled.manifest.features = options.cpu.0;
             if compiled.manifest.name.is_empty() {
                 compiled.manifest.name = args.module.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             }
@@ -360,12 +371,12 @@ fn run_command(args: &RunArgs) -> Result<ExitCode> {
     }
     let timeout = grants.timeout;
     let trace = std::env::var_os("VWASM_TRACE").is_some_and(|value| value == "wasi");
-    let wasi = Wasi::new(&wasi::Config { arguments, grants, trace }).map_err(|(granted, error)| {
-        CompileError::new(ErrorKind::Io, format!("{granted} cannot be had (errno {error})"))
-    })?;
+    let wasi = Wasi::new(&wasi::Config { arguments, grants, trace })
+        .map_err(|(granted, error)| CompileError::new(ErrorKind::Io, format!("{granted} cannot be had (errno {error})")))?;
     let mut imports = Vec::new();
     for import in &loaded.manifest.imports {
-        let function = Wasi::function(&wasi, &mut store, &import.module, &import.name).ok_or_else(|| resources("function records", 12))?;
+        let function = Wasi::function(&wasi, &mut store, &import.module, &import.name)
+            .ok_or_else(|| resources("function records", 12))?;
         imports.push(Extern::Function(function));
     }
     let _deadline = match timeout {
@@ -441,6 +452,19 @@ fn number(ty: ValueType, text: &str) -> Result<u64> {
         _ => None,
     };
     value.ok_or_else(|| CompileError::new(ErrorKind::Unsupported, format!("`{text}` is not a number of type {ty:?}")))
+}
+
+fn verify_command(args: &VerifyArgs) -> Result<ExitCode> {
+    let file = std::fs::read(&args.executable).map_err(|error| io_error(&args.executable, error))?;
+    let start = std::time::Instant::now();
+    let verified = vwasm::verify::executable(&file)?;
+    let seconds = start.elapsed().as_secs_f64();
+    println!("{verified}");
+    if args.time {
+        let rate = verified.code_length as f64 / seconds / 1e6;
+        println!("time {:.1} ms, {rate:.0} MB of code a second", seconds * 1e3);
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn wast_command(args: &WastArgs) -> Result<ExitCode> {

@@ -44,7 +44,11 @@ fn ask() -> u32 {
 
 /// Names of the needed features this CPU lacks.
 pub fn missing(needed: u32) -> String {
-    let lacking = needed & !if needed == 0 { 0 } else { features() };
+    names(needed & !if needed == 0 { 0 } else { features() })
+}
+
+/// Names of features.
+pub fn names(lacking: u32) -> String {
     let names = NAMES.iter().enumerate().filter(|(n, _)| lacking & 1 << n != 0).map(|(_, name)| *name);
     let mut text = String::new();
     for name in names {

@@ -11,7 +11,7 @@ use crate::trap;
 
 pub(crate) const SIGILL: usize = 4;
 pub(crate) const SIGBUS: usize = 7;
-const SIGFPE: usize = 8;
+pub(crate) const SIGFPE: usize = 8;
 pub(crate) const SIGSEGV: usize = 11;
 pub(crate) const SIGALRM: usize = 14;
 

@@ -391,6 +391,8 @@ impl Store {
         let mut words = Vec::new();
         let (mut integer, mut float) = (0, 0);
         for (&value, ty) in args.iter().zip(&ty.params) {
+            // Guest code relies on zero-extension.
+            let value = narrow(value, *ty);
             let (registers, used): (&mut [u64], &mut usize) = match ty {
                 ValueType::F32 | ValueType::F64 => (&mut frame.floats, &mut float),
                 _ => (&mut frame.integers, &mut integer),

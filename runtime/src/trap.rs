@@ -6,7 +6,7 @@
 use crate::layout::*;
 use crate::manifest::{record, search};
 use crate::shown::shown;
-use crate::signal::{SIGBUS, SIGILL, SIGSEGV};
+use crate::signal::{SIGBUS, SIGFPE, SIGILL, SIGSEGV};
 use crate::store::{Module, Store};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -172,6 +172,10 @@ pub(crate) fn meaning(store: &Store, signal: usize, pc: u64, address: u64) -> Op
         let (code, _) = site_at(module, offset)?;
         let inside = store.regions.iter().any(|region| region.contains(address as usize));
         return TrapCode::from_number(code as u8).filter(|code| inside && *code == TrapCode::OutOfBoundsMemoryAccess);
+    }
+    if signal == SIGFPE {
+        // The compiler tests divisors; code that does not is stopped all the same.
+        return Some(TrapCode::IntegerDivideByZero);
     }
     let (code, _) = site_at(module, offset)?;
     TrapCode::from_number(code as u8).filter(|_| signal == SIGILL)
