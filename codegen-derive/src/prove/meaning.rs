@@ -321,9 +321,23 @@ impl<'a> Meaning<'a> {
         })
     }
 
-    /// Division is total: 0 for a zero divisor.
+    /// Division is total: 0 for a zero divisor. A divisor that may be a constant is divided by in two ways, so that the other
+    /// way is the quotient that stands elsewhere too: solvers do not find quotients equal by themselves.
     fn divided(&mut self, op: Op, a: Term, b: Term) -> Term {
         let zero = self.constant(0, a);
+        match (*self.graph.node(b), self.graph.value_of(b)) {
+            (_, Some(0)) => return zero,
+            (_, Some(1)) if matches!(op, Op::RemainderSigned | Op::RemainderUnsigned) => return zero,
+            (_, Some(1)) => return a,
+            (node, None) if node.op == Op::If => {
+                let &[condition, yes, no] = node.args() else { return zero };
+                if self.graph.value_of(yes).is_some() || self.graph.value_of(no).is_some() {
+                    let (yes, no) = (self.divided(op, a, yes), self.divided(op, a, no));
+                    return self.graph.select(condition, yes, no);
+                }
+            }
+            _ => {}
+        }
         let by_zero = self.graph.equal(b, zero);
         let quotient = self.graph.binary(op, a, b);
         self.graph.select(by_zero, zero, quotient)

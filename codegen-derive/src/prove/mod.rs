@@ -5,10 +5,16 @@
 //! it does, `meaning` what expressions mean, `effect` compares traps and accesses.
 
 pub mod effect;
+pub mod hash;
+pub mod judge;
 pub mod left;
+pub mod lock;
 pub mod machine;
 pub mod meaning;
+pub mod mutate;
 pub mod obligation;
+pub mod run;
+pub mod search;
 pub mod smt;
 pub mod solver;
 pub mod term;

@@ -14,7 +14,7 @@ use super::left::{Bound, Builder, Place, Shown, Step};
 use super::machine::Given;
 use super::meaning::{Condition, Meaning, Meant, Nans, Scope, Value, width};
 use super::smt::{self, Script};
-use super::term::{Graph, Term};
+use super::term::{Graph, Op as Operation, Sort, Term};
 use crate::ast::*;
 use std::collections::HashMap;
 
@@ -76,15 +76,43 @@ pub struct Context<'a> {
 }
 
 impl Obligation {
-    /// The query: satisfiable if there is a counterexample, or the example wanted.
-    pub fn query(&mut self) -> Script {
+    /// The query: satisfiable if there is a counterexample, or the example wanted. With `abstracted` float arithmetic is any
+    /// function: what is proved so holds for the real one.
+    pub fn query(&mut self, abstracted: bool) -> Script {
         let mut asserted = self.assumed.clone();
         if !self.kind.wants_example() {
             let goals: Vec<Term> = self.goals.iter().map(|goal| goal.holds).collect();
             let all = self.graph.all(&goals);
             asserted.push(self.graph.not(all));
         }
-        smt::script(&self.graph, &asserted)
+        smt::script(&self.graph, &asserted, abstracted)
+    }
+
+    /// Where an assumption says that a number extends its lower bits, makes that its definition: products by the number and
+    /// by its extension are then one term, which solvers would have to find out by multiplying.
+    fn narrow(&mut self) {
+        for place in 0..self.assumed.len() {
+            let Some((whole, low)) = self.graph.extends_itself(self.assumed[place]) else { continue };
+            let name = match self.graph.node(whole).op {
+                Operation::Var(number) => self.graph.variables[number as usize].name.clone(),
+                _ => continue,
+            };
+            let part = self.graph.variable(format!("lower bits of {name}"), Sort::Bits(low));
+            let width = self.graph.width(whole);
+            let by = self.graph.extend(Operation::SignExtend, part, width);
+            let became = self.graph.substitute(whole, by);
+            let rename = |term: &mut Term| *term = became[term.0 as usize];
+            self.assumed.iter_mut().for_each(rename);
+            self.goals.iter_mut().for_each(|goal| rename(&mut goal.holds));
+            let steps = self.steps.iter_mut().flat_map(|step| step.gives.iter_mut());
+            let shown = self.inputs.iter_mut().chain(&mut self.actual).chain(&mut self.wanted).chain(steps);
+            shown.for_each(|shown| rename(&mut shown.term));
+            self.steps.iter_mut().for_each(|step| rename(&mut step.live));
+            if let Some((wanted, actual)) = &mut self.codes {
+                rename(wanted);
+                rename(actual);
+            }
+        }
     }
 
     /// The goals that fail for values of the variables; none if an assumption fails.
@@ -547,7 +575,7 @@ fn finish(
     let codes = Some(builder.effects.codes());
     let mut assumed = builder.assumed;
     assumed.extend(builder.meaning.assumed);
-    Obligation {
+    let mut obligation = Obligation {
         kind,
         name: full_name(block, rule),
         span: rule.name.span,
@@ -559,5 +587,7 @@ fn finish(
         actual,
         wanted,
         codes,
-    }
+    };
+    obligation.narrow();
+    obligation
 }

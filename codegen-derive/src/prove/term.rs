@@ -472,6 +472,57 @@ impl Graph {
         self.make(op, &[a], Sort::Bits(width))
     }
 
+    /// An operation of a given kind, whatever it is.
+    fn remake(&mut self, node: &Node, args: &[Term]) -> Term {
+        match (node.op, args) {
+            (Op::Not, &[a]) => self.not(a),
+            (Op::And, &[a, b]) => self.and(a, b),
+            (Op::Or, &[a, b]) => self.or(a, b),
+            (Op::Equal, &[a, b]) => self.equal(a, b),
+            (Op::If, &[condition, yes, no]) => self.select(condition, yes, no),
+            (Op::Concat, &[high, low]) => self.concat(high, low),
+            (Op::Extract { low }, &[a]) => {
+                let Sort::Bits(width) = node.sort else { return a };
+                self.extract(a, low + width - 1, low)
+            }
+            (Op::ZeroExtend | Op::SignExtend, &[a]) => {
+                let Sort::Bits(width) = node.sort else { return a };
+                self.extend(node.op, a, width)
+            }
+            (op, &[a, b]) if node.sort != Sort::Bool => self.binary(op, a, b),
+            (op, args) => self.make(op, args, node.sort),
+        }
+    }
+
+    /// The graph with a variable replaced by a term of it that is made of later variables; gives what became of each term.
+    pub fn substitute(&mut self, variable: Term, by: Term) -> Vec<Term> {
+        let mut became: Vec<Term> = Vec::with_capacity(self.nodes.len());
+        for number in 0..self.nodes.len() as u32 {
+            let node = self.nodes[number as usize];
+            let args: Vec<Term> = node.args().iter().map(|arg| became[arg.0 as usize]).collect();
+            became.push(match node.op {
+                _ if Term(number) == variable => by,
+                Op::Var(_) | Op::Constant(_) => Term(number),
+                _ if args == node.args() => Term(number),
+                _ => self.remake(&node, &args),
+            });
+        }
+        became
+    }
+
+    /// The variable that a term says to be the extension of its own lower bits, and how many these are.
+    pub fn extends_itself(&self, term: Term) -> Option<(Term, u16)> {
+        let node = self.node(term);
+        let (Op::Equal, &[a, b]) = (node.op, node.args()) else { return None };
+        [(a, b), (b, a)].into_iter().find_map(|(whole, extended)| {
+            let outer = self.node(extended);
+            let (Op::SignExtend, &[part]) = (outer.op, outer.args()) else { return None };
+            let inner = self.node(part);
+            let (Op::Extract { low: 0 }, &[from]) = (inner.op, inner.args()) else { return None };
+            (from == whole && matches!(self.node(whole).op, Op::Var(_))).then(|| (whole, self.width(part)))
+        })
+    }
+
     /// A conversion to another width or format.
     pub fn convert(&mut self, op: Op, a: Term, width: u16) -> Term {
         self.make(op, &[a], Sort::Bits(width))
