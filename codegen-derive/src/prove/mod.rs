@@ -4,7 +4,9 @@
 //! solvers ([`smt`]) and computed for counterexamples ([`term`]). `left` says what is expected of a right side, `machine` what
 //! it does, `meaning` what expressions mean, `effect` compares traps and accesses.
 
+pub mod command;
 pub mod effect;
+pub mod explain;
 pub mod hash;
 pub mod judge;
 pub mod left;

@@ -447,6 +447,10 @@ impl Graph {
             Op::Extract { low: inner } => self.extract(node.args[0], high + inner, low + inner),
             Op::ZeroExtend | Op::SignExtend if high < self.width(node.args[0]) => self.extract(node.args[0], high, low),
             Op::ZeroExtend if low >= self.width(node.args[0]) => self.bits(0, width),
+            Op::If => {
+                let (yes, no) = (self.extract(node.args[1], high, low), self.extract(node.args[2], high, low));
+                self.select(node.args[0], yes, no)
+            }
             Op::Concat if high < self.width(node.args[1]) => self.extract(node.args[1], high, low),
             Op::Concat if low >= self.width(node.args[1]) => {
                 let below = self.width(node.args[1]);
