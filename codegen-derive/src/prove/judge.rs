@@ -14,7 +14,7 @@ use crate::ast::{Rule, RuleBlock};
 use std::collections::{BTreeMap, HashSet};
 
 /// How many inputs are tried before a solver is asked.
-const TRIES: usize = 400;
+const TRIES: usize = 1000;
 
 #[derive(Clone, Debug, Default)]
 pub struct Tally {

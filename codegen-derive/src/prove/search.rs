@@ -35,11 +35,18 @@ const FLOATS_64: &[u64] = &[
     0x7ff8_0000_0000_0000, 0xfff8_0000_0000_0000, 0x7ff0_0000_0000_0001, 0x7ff8_0000_0000_0001, 1, 0x7fef_ffff_ffff_ffff,
 ];
 
+/// Integers at edges: of signed and unsigned bytes and words, of shift counts.
+const EDGES: &[u128] = &[
+    0, 1, 2, 3, u128::MAX, u128::MAX - 1, 0x1f, 0x20, 0x3f, 0x40, 0x7f, 0x80, 0xff, 0x100, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff,
+    0x1_0000_0000, u128::MAX << 31, u128::MAX << 32,
+];
+
 fn value(random: &mut Random, width: u16, before: &[u128]) -> u128 {
     let wide = u128::from(random.next()) << 64 | u128::from(random.next());
     let bit = random.below(usize::from(width)) as u32;
     let chosen = match random.below(10) {
-        0 => [0, 1, u128::MAX, 1 << (width - 1), mask(width - 1), 2, 3, 0xff, 0x80, 0x1f][random.below(10)],
+        0 => EDGES[random.below(EDGES.len())],
+        9 if random.below(4) == 0 => [1 << (width - 1), mask(width - 1)][random.below(2)],
         1 => 1 << bit,
         2 => (1u128 << bit).wrapping_sub(1),
         3 => u128::MAX << bit,
