@@ -292,8 +292,10 @@ pub enum Pattern {
     Const(Name),
     /// `const 0`
     Literal(i128, Span),
-    /// `(i32.load once b p; k)`
-    Op { op: Name, once: bool, args: Vec<Pattern>, immediates: Vec<ImmPattern>, span: Span },
+    /// `=x`: the value of a name bound before
+    Same(Name),
+    /// `(i32.load once b p; k)`; `x@(i32.and y z)` binds its value too
+    Op { op: Name, alias: Option<Name>, once: bool, args: Vec<Pattern>, immediates: Vec<ImmPattern>, span: Span },
 }
 
 #[derive(Clone, Debug)]

@@ -15,6 +15,7 @@ use crate::machine::CpuFeatures;
 use crate::module::{Entity, ImportKind, Module, SegmentMode, ir_types};
 use crate::simplify;
 use crate::vcode::{VCode, allocatable};
+use crate::{cfg, inline};
 use rayon::prelude::*;
 use regalloc2::{MachineEnv, PReg, PRegSet, RegClass, RegallocOptions};
 use vwasm_runtime::image::{PAGE, round_up};
@@ -65,13 +66,29 @@ fn machine_env() -> MachineEnv {
     }
 }
 
-/// Translates and optimises one function.
-pub fn translate(module: &Module<'_>, defined: usize) -> Result<ir::Function> {
+/// The function as the frontend gives it.
+fn read(module: &Module<'_>, defined: usize) -> Result<ir::Function> {
     let index = module.imported_functions + defined as u32;
     let mut allocations = wasmparser::FuncValidatorAllocations::default();
-    let mut func = Translator::translate(module, index, &module.bodies[defined], &mut allocations)?;
+    Translator::translate(module, index, &module.bodies[defined], &mut allocations)
+}
+
+/// The functions that are copied to where they are called.
+pub fn inlined(module: &Module<'_>) -> inline::Bodies {
+    inline::bodies(module, |defined| {
+        // An invalid body is reported when its own turn comes.
+        let mut func = read(module, defined).ok()?;
+        simplify::run(&mut func);
+        Some(func)
+    })
+}
+
+/// Translates and optimises one function.
+pub fn translate(module: &Module<'_>, bodies: &inline::Bodies, defined: usize) -> Result<ir::Function> {
+    let mut func = read(module, defined)?;
+    inline::run(&mut func, bodies);
     simplify::run(&mut func);
-    simplify::split_critical_edges(&mut func);
+    cfg::split_critical_edges(&mut func);
     Ok(func)
 }
 
@@ -94,11 +111,12 @@ pub fn conventions(module: &Module<'_>) -> Vec<Convention> {
 fn function(
     module: &Module<'_>,
     conventions: &[Convention],
+    bodies: &inline::Bodies,
     defined: usize,
     env: &MachineEnv,
     options: &Options,
 ) -> Result<CompiledFunction> {
-    let func = translate(module, defined)?;
+    let func = translate(module, bodies, defined)?;
     let code = select(module, conventions, defined, &func, options)?;
     let allocation = regalloc2::run(&code, env, &RegallocOptions::default()).map_err(|error| {
         let offset = module.bodies[defined].body.range().start as u64;
@@ -112,11 +130,12 @@ fn function(
 /// Compiles a module. `progress` is told of each finished function.
 pub fn compile(module: &Module<'_>, options: &Options, progress: &(dyn Fn() + Sync)) -> Result<Compiled> {
     let conventions = conventions(module);
+    let inlined = inlined(module);
     let env = machine_env();
     let mut functions = (0..module.bodies.len())
         .into_par_iter()
         .map(|defined| {
-            let compiled = function(module, &conventions, defined, &env, options);
+            let compiled = function(module, &conventions, &inlined, defined, &env, options);
             progress();
             compiled
         })

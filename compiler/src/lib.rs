@@ -2,11 +2,13 @@
 //!
 //! The modules stand in pipeline order; ARCHITECTURE.md has the picture.
 
+pub mod cfg;
 pub mod compile;
 pub mod emit;
 pub mod error;
 pub mod frontend;
 pub mod image;
+pub mod inline;
 pub mod ir;
 pub mod listing;
 pub mod lower;

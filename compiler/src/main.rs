@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
-use vwasm::compile::{Compiled, Options, compile, conventions, select, translate};
+use vwasm::compile::{Compiled, Options, compile, conventions, inlined, select, translate};
 use vwasm::error::{CompileError, ErrorKind};
 use vwasm::machine::CpuFeatures;
 use vwasm::module::Module;
@@ -268,18 +268,22 @@ fn compile_command(args: &CompileArgs) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
         Emit::Ir => {
+            let bodies = inlined(&module);
             let mut text = String::new();
             for number in 0..module.bodies.len() {
-                text +=
-                    &format!("function {}\n{}\n", module.imported_functions as usize + number, translate(&module, number)?);
+                text += &format!(
+                    "function {}\n{}\n",
+                    module.imported_functions as usize + number,
+                    translate(&module, &bodies, number)?
+                );
             }
             text
         }
         Emit::Vcode => {
-            let conventions = conventions(&module);
+            let (conventions, bodies) = (conventions(&module), inlined(&module));
             let mut text = String::new();
             for number in 0..module.bodies.len() {
-                let func = translate(&module, number)?;
+                let func = translate(&module, &bodies, number)?;
                 let code = select(&module, &conventions, number, &func, &options)?;
                 text += &format!("function {}\n{code}\n", module.imported_functions as usize + number);
             }

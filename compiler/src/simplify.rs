@@ -5,6 +5,7 @@
 //! block is reused. An operator that can trap may be reused too (the first one did not trap), but is never dropped or
 //! moved. Branches on constants become jumps.
 
+use crate::cfg;
 use crate::ir::eval::fold;
 use crate::ir::op::region;
 use crate::ir::{Block, ENTRY, Function, Inst, Op, OpKind, Type, Value, ValueDef, constant_op};
@@ -108,7 +109,7 @@ fn reusable(op: Op) -> bool {
 
 /// Simplifies a function in place; resolves aliases and drops unreachable blocks from the layout.
 pub fn run(func: &mut Function) {
-    let tree = DominatorTree::new(func);
+    let tree = cfg::DominatorTree::new(func);
     let mut builder = Builder {
         func,
         insts: Vec::new(),
@@ -143,8 +144,9 @@ pub fn run(func: &mut Function) {
             }
         }
     }
-    crate::frontend::ssa::resolve_all(func);
-    drop_unreachable(func);
+    func.resolve_aliases();
+    cfg::drop_unreachable(func);
+    cfg::merge_chains(func);
 }
 
 fn rebuild(builder: &mut Builder, block: Block) {
@@ -200,155 +202,6 @@ fn fold_branch(builder: &mut Builder, inst: Inst) {
     data.targets.start += u32::from(bits == 0);
     data.targets.len = 1;
     data.args.len = 0;
-}
-
-/// Keeps the reachable blocks of the layout.
-fn drop_unreachable(func: &mut Function) {
-    let mut seen = vec![false; func.blocks.len()];
-    let mut work = vec![ENTRY];
-    seen[ENTRY.index()] = true;
-    while let Some(block) = work.pop() {
-        for target in func.successors(block) {
-            if !std::mem::replace(&mut seen[target.block.index()], true) {
-                work.push(target.block);
-            }
-        }
-    }
-    func.layout.retain(|block| seen[block.index()]);
-}
-
-/// Immediate dominators (Cooper, Harvey, Kennedy, "A Simple, Fast Dominance Algorithm").
-pub struct DominatorTree {
-    pub children: Vec<Vec<Block>>,
-}
-
-impl DominatorTree {
-    pub fn new(func: &Function) -> DominatorTree {
-        let count = func.blocks.len();
-        let order = postorder(func);
-        let mut number = vec![u32::MAX; count];
-        for (n, block) in order.iter().enumerate() {
-            number[block.index()] = n as u32;
-        }
-        let mut preds: Vec<Vec<Block>> = vec![Vec::new(); count];
-        for &block in &order {
-            for target in func.successors(block) {
-                preds[target.block.index()].push(block);
-            }
-        }
-        let mut dominator: Vec<Option<Block>> = vec![None; count];
-        dominator[ENTRY.index()] = Some(ENTRY);
-        let mut changed = true;
-        while changed {
-            changed = false;
-            for &block in order.iter().rev().filter(|&&block| block != ENTRY) {
-                let mut new: Option<Block> = None;
-                for &pred in &preds[block.index()] {
-                    if dominator[pred.index()].is_none() {
-                        continue;
-                    }
-                    new = Some(match new {
-                        None => pred,
-                        Some(other) => meet(&dominator, &number, other, pred),
-                    });
-                }
-                if new != dominator[block.index()] {
-                    dominator[block.index()] = new;
-                    changed = true;
-                }
-            }
-        }
-        let mut children = vec![Vec::new(); count];
-        for &block in order.iter().rev().filter(|&&block| block != ENTRY) {
-            if let Some(parent) = dominator[block.index()] {
-                children[parent.index()].push(block);
-            }
-        }
-        DominatorTree { children }
-    }
-}
-
-fn meet(dominator: &[Option<Block>], number: &[u32], mut a: Block, mut b: Block) -> Block {
-    while a != b {
-        while number[a.index()] < number[b.index()] {
-            a = dominator[a.index()].unwrap_or(ENTRY);
-        }
-        while number[b.index()] < number[a.index()] {
-            b = dominator[b.index()].unwrap_or(ENTRY);
-        }
-    }
-    a
-}
-
-fn postorder(func: &Function) -> Vec<Block> {
-    let mut seen = vec![false; func.blocks.len()];
-    let mut order = Vec::with_capacity(func.layout.len());
-    let mut stack = vec![(ENTRY, 0)];
-    seen[ENTRY.index()] = true;
-    while let Some((block, next)) = stack.last_mut() {
-        match func.successors(*block).get(*next) {
-            Some(target) => {
-                *next += 1;
-                if !std::mem::replace(&mut seen[target.block.index()], true) {
-                    stack.push((target.block, 0));
-                }
-            }
-            None => {
-                order.push(*block);
-                stack.pop();
-            }
-        }
-    }
-    order
-}
-
-/// Splits edges from blocks with several successors to blocks with several predecessors, as the register allocator needs.
-pub fn split_critical_edges(func: &mut Function) {
-    let mut preds = vec![0u32; func.blocks.len()];
-    for &block in &func.layout {
-        for target in func.successors(block) {
-            preds[target.block.index()] += 1;
-        }
-    }
-    let mut place = vec![0u32; func.blocks.len()];
-    for (n, block) in func.layout.iter().enumerate() {
-        place[block.index()] = n as u32;
-    }
-    let mut layout = Vec::with_capacity(func.layout.len());
-    let mut late = Vec::new();
-    for (n, block) in std::mem::take(&mut func.layout).into_iter().enumerate() {
-        layout.push(block);
-        let Some(inst) = func.terminator(block) else { continue };
-        let span = func.inst(inst).targets;
-        if span.len < 2 {
-            continue;
-        }
-        for at in span.range() {
-            let target = func.targets[at].block;
-            if preds[target.index()] < 2 {
-                continue;
-            }
-            let edge = func.new_block();
-            let args = std::mem::take(&mut func.targets[at].args);
-            func.targets[at].block = edge;
-            let jump = func.new_inst(Op::Br, 0, 0, &[], &[], func.inst(inst).wasm_offset);
-            let start = func.targets.len() as u32;
-            func.targets.push(crate::ir::BlockCall { block: target, args });
-            func.insts[jump.index()].targets = crate::ir::Span { start, len: 1 };
-            func.blocks[edge.index()].insts.push(jump);
-            // A back edge stays where it is taken from; a way out of the loop does not stand in the loop's path.
-            let depth = func.blocks[target.index()].loop_depth;
-            func.blocks[edge.index()].loop_depth = depth;
-            let backward = place[target.index()] <= n as u32;
-            if backward || depth == func.blocks[block.index()].loop_depth {
-                layout.push(edge);
-            } else {
-                late.push(edge);
-            }
-        }
-    }
-    layout.extend(late);
-    func.layout = layout;
 }
 
 /// Whether an operator must stay although nothing uses its result.

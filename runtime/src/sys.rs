@@ -88,6 +88,13 @@ pub unsafe fn protect(address: *mut u8, length: usize, protection: usize) -> Res
     check(unsafe { syscall(number::MPROTECT, [address as usize, length, protection, 0, 0, 0]) }).map(|_| ())
 }
 
+/// Asks for huge pages behind a range; a kernel without them changes nothing.
+pub fn prefer_huge_pages(address: *mut u8, length: usize) {
+    const MADV_HUGEPAGE: usize = 14;
+    // SAFETY: the advice changes neither contents nor rights of any mapping.
+    unsafe { syscall(number::MADVISE, [address as usize, length, MADV_HUGEPAGE, 0, 0, 0]) };
+}
+
 /// Writes all bytes to a descriptor, as far as it takes them.
 pub fn write_all(fd: i32, mut bytes: &[u8]) {
     while !bytes.is_empty() {

@@ -72,6 +72,7 @@ const TABLE: &[(&str, Shape)] = &[
     ("rotl", Shape::Binary),
     ("rotr", Shape::Binary),
     ("mul_hi_u", Shape::Binary),
+    ("div_hi_u", Shape::Binary),
     ("mul_hi_s", Shape::Binary),
     ("lt_s", Shape::Compare),
     ("lt_u", Shape::Compare),

@@ -155,14 +155,17 @@ impl<'a> Walk<'a> {
                     self.owners.insert(&name.text, owner);
                 }
             }
-            Pattern::Op { op, args, immediates, span, .. } => {
+            Pattern::Op { op, alias, args, immediates, span, .. } => {
+                if let (Some(alias), Some(owner)) = (alias, owner) {
+                    self.owners.insert(&alias.text, owner);
+                }
                 let Some(op) = self.facts.ops.get(op.text.as_str()).copied() else { return };
                 let owner = self.matched.len();
                 self.matched.push(Matched { op, span: *span, nested: true, accesses: 0 });
                 args.iter().for_each(|arg| self.pattern(arg, Some(owner)));
                 self.immediates(immediates, Some(owner));
             }
-            Pattern::Any(_) | Pattern::Literal(..) => {}
+            Pattern::Any(_) | Pattern::Literal(..) | Pattern::Same(_) => {}
         }
     }
 

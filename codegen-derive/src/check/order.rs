@@ -128,7 +128,12 @@ fn normal(value: i128, ty: &Type) -> i128 {
 impl<'a> Cover<'a> {
     fn pattern(&mut self, general: &'a Pattern, special: &'a Pattern, ty: &Type) -> bool {
         match (general, special) {
+            (Pattern::Var(a), Pattern::Var(b) | Pattern::Same(b) | Pattern::Op { alias: Some(b), .. }) => {
+                self.names.insert(&a.text, &b.text);
+                true
+            }
             (Pattern::Var(_) | Pattern::Any(_), _) => true,
+            (Pattern::Same(a), Pattern::Same(b)) => self.names.get(a.text.as_str()).is_some_and(|name| *name == b.text),
             (Pattern::Const(a), Pattern::Const(b)) => {
                 self.names.insert(&a.text, &b.text);
                 true

@@ -291,13 +291,43 @@ impl<'a> Checker<'a> {
         scope.bind(name, ty, stage, self.errors);
     }
 
+    /// A value that must be the one of a name bound before.
+    fn same(&mut self, name: &Name, ty: &Type, scope: &mut Scope) {
+        match scope.names.get(&name.text) {
+            Some(first) if first.stage != Stage::Value => {
+                let span = first.span;
+                self.error(Diagnostic::new(name.span, format!("`{}` is not a value", name.text)).other(span, "bound here"));
+            }
+            Some(first) if first.ty != *ty && first.ty != Type::Unknown && *ty != Type::Unknown => {
+                let error = Diagnostic::new(name.span, format!("expected {ty}, found {}", first.ty));
+                self.error(error.other(first.span, "bound here"));
+            }
+            Some(_) => {}
+            None => self.error(
+                Diagnostic::new(name.span, format!("`{}` is not bound before this", name.text))
+                    .help("`=x` asks for the value of an earlier `x`"),
+            ),
+        }
+        scope.touch(&name.text);
+    }
+
     fn pattern(&mut self, pattern: &Pattern, ty: &Type, scope: &mut Scope) {
         match pattern {
             Pattern::Var(name) => self.bind(name, ty.clone(), Stage::Value, scope),
             Pattern::Any(_) => {}
             Pattern::Const(name) => self.bind(name, constant_type(ty), Stage::Compile, scope),
             Pattern::Literal(value, span) => self.literal(*value, *span, ty),
-            Pattern::Op { op: name, once, args, immediates, span } => {
+            Pattern::Same(name) => self.same(name, ty, scope),
+            Pattern::Op { op: name, alias, once, args, immediates, span } => {
+                if let Some(alias) = alias {
+                    self.bind(alias, ty.clone(), Stage::Value, scope);
+                    if *once {
+                        self.error(
+                            Diagnostic::new(alias.span, "a load that is folded has no register")
+                                .help("leave out the name, or `once`"),
+                        );
+                    }
+                }
                 let Some(op) = self.op(name) else {
                     args.iter().for_each(|arg| self.pattern(arg, &Type::Unknown, scope));
                     return;

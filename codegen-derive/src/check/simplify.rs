@@ -108,7 +108,7 @@ impl Checker<'_> {
                     + args.iter().map(|arg| self.matched_weight(arg)).sum::<u64>()
             }
             Pattern::Const(_) | Pattern::Literal(..) => 1,
-            Pattern::Var(_) | Pattern::Any(_) => 0,
+            Pattern::Var(_) | Pattern::Any(_) | Pattern::Same(_) => 0,
         }
     }
 

@@ -5,7 +5,7 @@
 //! that takes them, condition codes last, so that the flags reach their reader.
 
 use super::insts::{class, field};
-use super::matching::{Matched, swapped};
+use super::matching::{Matched, has_twin};
 use super::rust::Printer;
 use super::{RuleTable, camel, condition, local, snake};
 use crate::ast::*;
@@ -412,13 +412,17 @@ fn bound_values(patterns: &[Pattern], out: &mut HashSet<String>) {
             Pattern::Var(name) => {
                 out.insert(name.text.clone());
             }
-            Pattern::Op { args, .. } => bound_values(args, out),
+            Pattern::Op { alias, args, .. } => {
+                out.extend(alias.iter().map(|name| name.text.clone()));
+                bound_values(args, out);
+            }
             _ => {}
         }
     }
 }
 
 /// Where operands and immediates of a rule come from.
+#[derive(Clone)]
 struct Source {
     values: Vec<(TokenStream, Type)>,
     immediates: Vec<Param>,
@@ -498,12 +502,14 @@ pub fn emit(spec: &Spec, rules: &RuleTable, unproved: &[String]) -> TokenStream 
             immediates: op.immediates.clone(),
             immediate_sources: vec![quote!(cx.imm(root)), quote!(u64::from(cx.aux(root)))],
         };
+        // The operands exchanged: the patterns keep their order, so that a name is bound before it is asked for again.
+        let exchanged = Source { values: source.values.iter().rev().cloned().collect(), ..source.clone() };
         let results = op.results.len();
         let mut bodies = Vec::new();
         for one in &block.rules {
             bodies.push(rule(spec, &printer, &forms, block, one, &source, rules.number(one), results));
-            if let Some(twin) = op.commutative.then(|| swapped(one)).flatten() {
-                bodies.push(rule(spec, &printer, &forms, block, &twin, &source, rules.number(one), results));
+            if op.commutative && has_twin(one) {
+                bodies.push(rule(spec, &printer, &forms, block, one, &exchanged, rules.number(one), results));
             }
         }
         functions.push(quote! {

@@ -48,7 +48,11 @@ impl Matched {
                 let number = literal(*number, &constant_type(ty));
                 self.code.extend(quote!(if cx.const_of(#value) != Some(#number) { break 'rule; }));
             }
-            Pattern::Op { op, once, args, immediates, .. } => {
+            Pattern::Same(name) => {
+                let name = local(&name.text);
+                self.code.extend(quote!(if #value != #name { break 'rule; }));
+            }
+            Pattern::Op { op, alias, once, args, immediates, .. } => {
                 let Some(op) = spec.ops.iter().find(|known| known.name.text == op.text) else { return };
                 let (at, inst, ident) = (self.fresh("value"), self.fresh("inst"), camel(&op.name.text));
                 self.code.extend(quote! {
@@ -59,6 +63,10 @@ impl Matched {
                 if *once {
                     self.code.extend(quote!(if !cx.once(#root, #at) { break 'rule; }));
                     self.once.push(inst.clone());
+                }
+                if let Some(alias) = alias {
+                    let alias = local(&alias.text);
+                    self.code.extend(quote!(let #alias = #at;));
                 }
                 for (n, (arg, param)) in args.iter().zip(&op.params).enumerate() {
                     self.pattern(spec, arg, quote!(cx.arg(#inst, #n)), &param.ty, root);
@@ -103,14 +111,7 @@ impl Matched {
     }
 }
 
-/// The rule with its two operands exchanged, if that is another rule.
-pub fn swapped(rule: &Rule) -> Option<Rule> {
-    let [a, b] = rule.patterns.as_slice() else { return None };
-    let plain = |pattern: &Pattern| matches!(pattern, Pattern::Var(_) | Pattern::Any(_));
-    if plain(a) && plain(b) {
-        return None;
-    }
-    let mut twin = rule.clone();
-    twin.patterns.swap(0, 1);
-    Some(twin)
+/// Whether a rule of a commutative operator is another one with its operands exchanged.
+pub fn has_twin(rule: &Rule) -> bool {
+    !rule.patterns.iter().all(|pattern| matches!(pattern, Pattern::Var(_) | Pattern::Any(_)))
 }

@@ -1,6 +1,6 @@
 //! `simplify.rs`: operators to cheaper operators.
 
-use super::matching::{Matched, swapped};
+use super::matching::{Matched, has_twin};
 use super::ops::ir_type;
 use super::rust::Printer;
 use super::{RuleTable, camel, local, snake};
@@ -51,10 +51,11 @@ impl Builder<'_> {
         }
     }
 
-    fn rule(&self, rule: &Rule, op: &Op, number: u16) -> TokenStream {
+    fn rule(&self, rule: &Rule, op: &Op, number: u16, swapped: bool) -> TokenStream {
         let mut matched = Matched::default();
         for (n, (pattern, param)) in rule.patterns.iter().zip(&op.params).enumerate() {
-            matched.pattern(self.spec, pattern, quote!(args[#n]), &param.ty, &quote!(()));
+            let at = if swapped { 1 - n } else { n };
+            matched.pattern(self.spec, pattern, quote!(args[#at]), &param.ty, &quote!(()));
         }
         matched.immediates(&rule.immediates, &op.immediates, &[quote!(imm), quote!(u64::from(aux))]);
         matched.guards(rule, &self.printer);
@@ -75,9 +76,9 @@ pub fn emit(spec: &Spec, rules: &RuleTable) -> TokenStream {
         arms.push(quote!(Op::#ident => #function(cx, imm, aux, args)));
         let mut bodies = Vec::new();
         for rule in &block.rules {
-            bodies.push(builder.rule(rule, op, rules.number(rule)));
-            if let Some(twin) = op.commutative.then(|| swapped(rule)).flatten() {
-                bodies.push(builder.rule(&twin, op, rules.number(rule)));
+            bodies.push(builder.rule(rule, op, rules.number(rule), false));
+            if op.commutative && has_twin(rule) {
+                bodies.push(builder.rule(rule, op, rules.number(rule), true));
             }
         }
         functions.push(quote! {

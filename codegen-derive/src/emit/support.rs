@@ -31,6 +31,9 @@ pub fn div_s(a: u64, b: u64, w: u32) -> u64 {
 pub fn rem_s(a: u64, b: u64, w: u32) -> u64 {
     if b == 0 { 0 } else { mask(signed(a, w).wrapping_rem(signed(b, w)) as u64, w) }
 }
+pub fn div_hi_u(a: u64, b: u64, w: u32) -> u64 {
+    mask((u128::from(a) << w).checked_div(u128::from(b)).unwrap_or(0) as u64, w)
+}
 pub fn mul_hi_u(a: u64, b: u64, w: u32) -> u64 { mask(((u128::from(a) * u128::from(b)) >> w) as u64, w) }
 pub fn mul_hi_s(a: u64, b: u64, w: u32) -> u64 {
     mask(((i128::from(signed(a, w)) * i128::from(signed(b, w))) >> w) as u64, w)

@@ -55,6 +55,7 @@ pub fn token(matched: Rule) -> Option<&'static str> {
         Rule::t_semicolon => "`;`",
         Rule::t_colon => "`:`",
         Rule::t_equals => "`=`",
+        Rule::t_at => "`@`",
         Rule::t_arrow => "`->`",
         Rule::t_implies => "`=>`",
         Rule::t_plus => "`+`",
@@ -169,7 +170,9 @@ fn plain(wanted: Rule) -> &'static [&'static str] {
         Rule::seq => &["`seq`"],
         Rule::addr => &["`[`"],
         Rule::arg | Rule::nested | Rule::mem_word => &["an operand"],
-        Rule::pattern | Rule::any | Rule::const_pat | Rule::op_pat | Rule::patterns => &["a pattern"],
+        Rule::pattern | Rule::any | Rule::const_pat | Rule::same_pat | Rule::named_pat | Rule::op_pat | Rule::patterns => {
+            &["a pattern"]
+        }
         Rule::imm_pattern | Rule::imm_patterns => &["a name or number for an immediate"],
         Rule::once => &["`once`"],
         Rule::addr_part | Rule::scaled => &["a part of an address"],

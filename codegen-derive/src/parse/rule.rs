@@ -76,12 +76,19 @@ impl Reader {
                     _ => Pattern::Const(self.name(&inner)),
                 }
             }
-            Rule::op_pat => return self.nest(span, || self.op_pattern(pair, span)),
+            Rule::same_pat => Pattern::Same(self.name(&only(self, pair)?)),
+            Rule::named_pat => {
+                let mut inner = parts(pair);
+                let alias = self.name(&next(&mut inner, span)?);
+                let op = next(&mut inner, span)?;
+                return self.nest(span, || self.op_pattern(op, span, Some(alias)));
+            }
+            Rule::op_pat => return self.nest(span, || self.op_pattern(pair, span, None)),
             _ => Pattern::Var(self.name(&pair)),
         })
     }
 
-    fn op_pattern(&self, pair: P, span: Span) -> Read<Pattern> {
+    fn op_pattern(&self, pair: P, span: Span, alias: Option<Name>) -> Read<Pattern> {
         let mut inner = parts(pair);
         let op = self.name(&next(&mut inner, span)?);
         let (mut once, mut args, mut immediates) = (false, Vec::new(), Vec::new());
@@ -92,7 +99,7 @@ impl Reader {
                 _ => args.push(self.pattern(part)?),
             }
         }
-        Ok(Pattern::Op { op, once, args, immediates, span })
+        Ok(Pattern::Op { op, alias, once, args, immediates, span })
     }
 
     fn right(&self, pair: P) -> Read<Right> {

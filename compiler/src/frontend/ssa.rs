@@ -4,7 +4,7 @@
 //! parameter. A block is sealed when no further predecessor can come. Nothing recurses: parameters whose arguments are
 //! still to be found wait in a list. Parameters that turn out to have one value are removed at the end.
 
-use crate::ir::{Block, BlockCall, ENTRY, Function, Type, Value, ValueDef, constant_op};
+use crate::ir::{Block, ENTRY, Function, Type, Value, ValueDef, constant_op};
 use rustc_hash::FxHashMap;
 
 #[derive(Default)]
@@ -195,15 +195,5 @@ pub fn remove_redundant_params(func: &mut Function) {
             }
         }
     }
-    resolve_all(func);
-}
-
-/// Replaces aliases everywhere by what they stand for.
-pub fn resolve_all(func: &mut Function) {
-    let mut args = std::mem::take(&mut func.args);
-    args.iter_mut().for_each(|arg| *arg = func.resolve(*arg));
-    func.args = args;
-    let mut targets: Vec<BlockCall> = std::mem::take(&mut func.targets);
-    targets.iter_mut().flat_map(|target| &mut target.args).for_each(|arg| *arg = func.resolve(*arg));
-    func.targets = targets;
+    func.resolve_aliases();
 }

@@ -203,6 +203,16 @@ impl Function {
         value
     }
 
+    /// Replaces aliases everywhere by what they stand for.
+    pub fn resolve_aliases(&mut self) {
+        let mut args = std::mem::take(&mut self.args);
+        args.iter_mut().for_each(|arg| *arg = self.resolve(*arg));
+        self.args = args;
+        let mut targets = std::mem::take(&mut self.targets);
+        targets.iter_mut().flat_map(|target| &mut target.args).for_each(|arg| *arg = self.resolve(*arg));
+        self.targets = targets;
+    }
+
     /// The instruction that defines a value, if one does.
     pub fn def(&self, value: Value) -> Option<Inst> {
         match self.values[value.index()].def {
