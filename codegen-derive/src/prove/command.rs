@@ -151,7 +151,7 @@ pub fn prove(directory: &Path, what: &Prove) -> Result<(), String> {
     lock.keep(|kind, name| {
         known.contains(&(kind.to_string(), name.to_string())) || kind == MUTANTS && rules.contains(name)
     });
-    wanted.retain_mut(|(obligation, _)| {
+    wanted.retain(|(obligation, _)| {
         chosen(&what.names, &obligation.name) && (what.all || lock.proof(obligation).is_none())
     });
     // Mutants say something of a rule that is proved only, so they come after.
@@ -166,8 +166,8 @@ pub fn prove(directory: &Path, what: &Prove) -> Result<(), String> {
     progress.end();
     let mut complaints: Vec<String> = failed.iter().map(|text| format!("error: has no meaning: {text}\n")).collect();
     let mut proved = 0;
-    for mut decided in done {
-        let (obligation, rule) = &mut decided.item;
+    for decided in done {
+        let (obligation, rule) = & decided.item;
         let (kind, name) = obligation.key();
         let place = explain::place(&spec, obligation.span);
         match decided.outcome {
@@ -220,8 +220,8 @@ fn mutants(context: &Context, lock: &mut Lock, path: &Path, what: &Prove, option
             if !chosen(&what.names, &name) {
                 continue;
             }
-            let Ok(mut obligation) = context.rule(block, rule) else { continue };
-            let digest = mutants_digest(&mut obligation);
+            let Ok(obligation) = context.rule(block, rule) else { continue };
+            let digest = mutants_digest(&obligation);
             let listed = lock.entries.get(&(MUTANTS.to_string(), name)).is_some_and(|entry| entry.digest == digest);
             if what.all || !listed {
                 rules.push((block, rule, obligation, Tally::default()));
@@ -242,8 +242,8 @@ fn mutants(context: &Context, lock: &mut Lock, path: &Path, what: &Prove, option
     progress.end();
     let mut complaints = Vec::new();
     let mut total: BTreeMap<super::mutate::Change, (usize, usize)> = BTreeMap::new();
-    for mut decided in done {
-        let (_, _, obligation, tally) = &mut decided.item;
+    for decided in done {
+        let (_, _, obligation, tally) = & decided.item;
         for (change, (refuted, equivalent)) in &tally.counts {
             let sum = total.entry(*change).or_default();
             *sum = (sum.0 + refuted, sum.1 + equivalent);
@@ -286,7 +286,7 @@ pub fn list(directory: &Path, names: &[String]) -> Result<String, String> {
             let mut own = String::new();
             for made in context.all(block, number) {
                 match made {
-                    Ok(mut obligation) => match lock.proof(&mut obligation) {
+                    Ok(obligation) => match lock.proof(&obligation) {
                         Some(entry) if entry.by.len() < 2 => lone.push(format!("{} {name}", obligation.kind.name())),
                         Some(_) => {}
                         None => missing.push(obligation.kind.name()),
@@ -294,10 +294,10 @@ pub fn list(directory: &Path, names: &[String]) -> Result<String, String> {
                     Err((kind, _)) => missing.push(kind.name()),
                 }
             }
-            if let Ok(mut obligation) = context.rule(block, rule)
+            if let Ok(obligation) = context.rule(block, rule)
                 && let Some(entry) = lock.entries.get(&(MUTANTS.to_string(), name.clone()))
             {
-                if entry.digest == mutants_digest(&mut obligation) {
+                if entry.digest == mutants_digest(&obligation) {
                     let (a, b) = Tally::from_words(&entry.by).total();
                     refuted += a;
                     equivalent += b;

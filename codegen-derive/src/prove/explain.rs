@@ -133,6 +133,8 @@ struct Script<'a> {
     context: &'a Context<'a>,
     values: &'a dyn Fn(&str) -> Option<u128>,
     params: Vec<(String, Type)>,
+    /// Named operators and their text.
+    named: Vec<(String, String)>,
 }
 
 impl Script<'_> {
@@ -142,12 +144,19 @@ impl Script<'_> {
                 self.params.push((name.text.clone(), ty.clone()));
                 format!("(local.get ${})", name.text)
             }
+            // A named operator is written out again where its name stands.
+            Pattern::Same(name) => match self.named.iter().find(|(known, _)| *known == name.text) {
+                Some((_, text)) => text.clone(),
+                None => format!("(local.get ${})", name.text),
+            },
             Pattern::Any(_) => constant(0, ty),
             Pattern::Const(name) => constant((self.values)(&name.text)?, ty),
             Pattern::Literal(value, _) => constant(*value as u128 & super::term::mask(super::meaning::width(ty)), ty),
-            Pattern::Op { op, args, .. } => {
+            Pattern::Op { op, alias, args, .. } => {
                 let op = self.context.ops.get(op.text.as_str())?;
-                self.operator(op, args)?
+                let text = self.operator(op, args)?;
+                self.named.extend(alias.iter().map(|name| (name.text.clone(), text.clone())));
+                text
             }
         })
     }
@@ -174,7 +183,7 @@ pub fn script(context: &Context, block: &RuleBlock, rule: &Rule, obligation: &Ob
         Some(computed[input.term.0 as usize])
     };
     let op = context.ops.get(block.name.text.as_str())?;
-    let mut script = Script { context, values: &of, params: Vec::new() };
+    let mut script = Script { context, values: &of, params: Vec::new(), named: Vec::new() };
     let body = script.operator(op, &rule.patterns)?;
     let params: String =
         script.params.iter().map(|(name, ty)| format!(" (param ${name} {})", value_type(ty).unwrap_or("i32"))).collect();
@@ -200,7 +209,7 @@ pub fn script(context: &Context, block: &RuleBlock, rule: &Rule, obligation: &Ob
     Some(format!("(module (func (export \"f\"){params} (result {result})\n  {body}))\n{expected}\n"))
 }
 
-fn state(lock: &Lock, obligation: &mut Obligation) -> String {
+fn state(lock: &Lock, obligation: &Obligation) -> String {
     match lock.proof(obligation) {
         Some(entry) if entry.by.len() > 1 => format!("proved by {}", entry.by.join(", ")),
         Some(entry) => format!("rests on {} alone", entry.by.join(", ")),
@@ -261,13 +270,13 @@ pub fn rule(context: &Context, lock: &Lock, block: &RuleBlock, number: usize) ->
     let _ = writeln!(out, "What is proved\n");
     for made in context.all(block, number) {
         match made {
-            Ok(mut obligation) => {
+            Ok(obligation) => {
                 let words = match obligation.kind {
                     Kind::Applicable => vec!["the premises can hold".to_string()],
                     Kind::Reachable => vec!["they can hold where no earlier rule applies".to_string()],
                     _ => obligation.goals.iter().map(|goal| goal.what.clone()).collect(),
                 };
-                let _ = writeln!(out, "    {}: {}", obligation.kind.name(), state(lock, &mut obligation));
+                let _ = writeln!(out, "    {}: {}", obligation.kind.name(), state(lock, &obligation));
                 for word in words {
                     let _ = writeln!(out, "        {word}");
                 }

@@ -3,7 +3,7 @@
 //! Each must end: refuted by a counterexample, found by trying or by a solver, or proved right by two solvers as the rule
 //! itself was. A premise whose absence is proved right is not needed. Anything else is open.
 
-use super::lock::{Entry, MUTANTS, digest};
+use super::lock::{DIGITS, Entry, MUTANTS, PROVER};
 use super::hash::sha256;
 use super::mutate::{Change, MUTATOR, mutants};
 use super::obligation::{Context, Obligation};
@@ -55,27 +55,26 @@ impl Tally {
 }
 
 /// The digest under which a rule's mutants are listed: theirs is settled as long as the rule's own obligation stands.
-pub fn mutants_digest(obligation: &mut Obligation) -> String {
-    let own = digest(&obligation.query(false));
-    let mut digest = sha256(&[MUTATOR, &own]);
-    digest.truncate(own.len());
+pub fn mutants_digest(obligation: &Obligation) -> String {
+    let mut digest = sha256(&[PROVER, MUTATOR, &obligation.query(false).text]);
+    digest.truncate(DIGITS);
     digest
 }
 
 /// Judges all mutants of a rule.
 pub fn judge(context: &Context, block: &RuleBlock, rule: &Rule, solvers: &mut Solvers, options: &Options) -> Tally {
     let mut tally = Tally::default();
-    let Ok(mut own) = context.rule(block, rule) else { return tally };
-    let mut seen: HashSet<String> = HashSet::from([digest(&own.query(false))]);
+    let Ok(own) = context.rule(block, rule) else { return tally };
+    let mut seen: HashSet<String> = HashSet::from([own.query(false).text]);
     for mutant in mutants(context, block, rule) {
-        let Ok(mut obligation) = context.rule(block, &mutant.rule) else { continue };
+        let Ok(obligation) = context.rule(block, &mutant.rule) else { continue };
         // The same statement needs no second judgement.
-        if !seen.insert(digest(&obligation.query(false))) {
+        if !seen.insert(obligation.query(false).text) {
             continue;
         }
         let outcome = match counterexample(&obligation, TRIES) {
             Some(values) => Outcome::Refuted(values),
-            None => decide(&mut obligation, solvers, options),
+            None => decide(&obligation, solvers, options),
         };
         let entry = tally.counts.entry(mutant.change).or_default();
         match outcome {
@@ -95,7 +94,7 @@ pub fn judge(context: &Context, block: &RuleBlock, rule: &Rule, solvers: &mut So
 }
 
 /// The lock's key and entry for a tally.
-pub fn entry(obligation: &mut Obligation, tally: &Tally) -> ((String, String), Entry) {
+pub fn entry(obligation: &Obligation, tally: &Tally) -> ((String, String), Entry) {
     let key = (MUTANTS.to_string(), obligation.name.clone());
     (key, Entry { digest: mutants_digest(obligation), by: tally.words() })
 }

@@ -120,7 +120,11 @@ impl<'a> Builder<'a> {
                 let value = *value as u128;
                 Ok(self.graph().bits(value, width(ty)))
             }
-            Pattern::Op { op, args, immediates, .. } => {
+            Pattern::Same(name) => match self.names.get(&name.text) {
+                Some(Bound::Value { term, .. }) => Ok(*term),
+                _ => Err(format!("`{}` is no value", name.text)),
+            },
+            Pattern::Op { op, alias, args, immediates, .. } => {
                 let op = self.op(&op.text)?;
                 let place = self.place;
                 let args =
@@ -133,7 +137,12 @@ impl<'a> Builder<'a> {
                 let (scope, result) = self.run(op, &args, &immediates)?;
                 self.place = place;
                 let result = result.ok_or_else(|| format!("`{}` gives nothing", op.name.text))?;
-                self.meaning.term(result, &scope)
+                let term = self.meaning.term(result, &scope)?;
+                if let Some(alias) = alias {
+                    let register = self.register_of(&alias.text, ty, term);
+                    self.names.insert(alias.text.clone(), Bound::Value { term, register });
+                }
+                Ok(term)
             }
         }
     }

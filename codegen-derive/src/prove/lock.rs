@@ -6,7 +6,7 @@
 
 use super::hash::sha256;
 use super::obligation::{Kind, Obligation};
-use super::smt::Script;
+use super::strategy::Strategy;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 pub const PROVER: &str = "vwasm prover 1\n";
 
 /// Digits of a digest kept in the lock: 160 bits.
-const DIGITS: usize = 40;
+pub const DIGITS: usize = 40;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -35,23 +35,16 @@ pub fn path(spec: &Path) -> PathBuf {
     spec.join("proofs.lock")
 }
 
-pub fn digest(script: &Script) -> String {
-    let mut digest = sha256(&[PROVER, &script.text]);
+/// What a strategy is known by.
+pub fn digest(strategy: &Strategy) -> String {
+    let mut texts = vec![PROVER];
+    texts.extend(strategy.scripts.iter().map(|script| script.text.as_str()));
+    let mut digest = sha256(&texts);
     digest.truncate(DIGITS);
     digest
 }
 
 impl Obligation {
-    /// The scripts that prove it, the easier one first, which is any only where floats are computed with.
-    pub fn scripts(&mut self) -> Vec<Script> {
-        let abstracted = self.query(true);
-        if abstracted.floats && !self.kind.wants_example() {
-            vec![abstracted, self.query(false)]
-        } else {
-            vec![self.query(false)]
-        }
-    }
-
     pub fn key(&self) -> (String, String) {
         (self.kind.name().to_string(), self.name.clone())
     }
@@ -99,9 +92,9 @@ impl Lock {
     }
 
     /// The entry under which an obligation, as it is now, is proved.
-    pub fn proof(&self, obligation: &mut Obligation) -> Option<&Entry> {
+    pub fn proof(&self, obligation: &Obligation) -> Option<&Entry> {
         let entry = self.entries.get(&obligation.key())?;
-        obligation.scripts().iter().any(|script| digest(script) == entry.digest).then_some(entry)
+        obligation.strategies().iter().any(|strategy| digest(strategy) == entry.digest).then_some(entry)
     }
 
     pub fn insert(&mut self, kind: &str, name: &str, entry: Entry) {
@@ -122,8 +115,8 @@ pub fn unproved(spec: &crate::ast::Spec, lock: &Lock) -> Vec<(String, crate::ast
     let context = super::obligation::Context::new(spec);
     let mut missing = Vec::new();
     let mut check = |made: Result<Obligation, (Kind, String)>, name: &str, span| match made {
-        Ok(mut obligation) => {
-            if lock.proof(&mut obligation).is_none() {
+        Ok(obligation) => {
+            if lock.proof(&obligation).is_none() {
                 let known = lock.entries.contains_key(&obligation.key());
                 let why = if known { "it changed since it was proved" } else { "it was never proved" };
                 missing.push((name.to_string(), span, format!("{}: {why}", obligation.kind.name())));

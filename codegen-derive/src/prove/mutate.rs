@@ -524,7 +524,8 @@ fn names(patterns: &[Pattern], types: &[Type], ops: &HashMap<&str, &Op>, known: 
         match pattern {
             Pattern::Var(name) => known.values.push((name.text.clone(), ty.clone())),
             Pattern::Const(name) => known.numbers.push(name.text.clone()),
-            Pattern::Op { op, args, immediates, .. } => {
+            Pattern::Op { op, alias, args, immediates, .. } => {
+                known.values.extend(alias.iter().map(|name| (name.text.clone(), ty.clone())));
                 let types: Vec<Type> =
                     ops.get(op.text.as_str()).map_or_else(Vec::new, |op| op.params.iter().map(|param| param.ty.clone()).collect());
                 names(args, &types, ops, known);

@@ -13,7 +13,6 @@ use super::effect::{Effects, Goal};
 use super::left::{Bound, Builder, Place, Shown, Step};
 use super::machine::Given;
 use super::meaning::{Condition, Meaning, Meant, Nans, Scope, Value, width};
-use super::smt::{self, Script};
 use super::term::{Graph, Op as Operation, Sort, Term};
 use crate::ast::*;
 use std::collections::HashMap;
@@ -65,6 +64,8 @@ pub struct Obligation {
     pub wanted: Vec<Shown>,
     /// Trap numbers: wanted, actual.
     pub codes: Option<(Term, Term)>,
+    /// Counts of leading zeros, and of what.
+    pub counted: Vec<(Term, Term)>,
 }
 
 /// A specification's items by name.
@@ -76,18 +77,6 @@ pub struct Context<'a> {
 }
 
 impl Obligation {
-    /// The query: satisfiable if there is a counterexample, or the example wanted. With `abstracted` float arithmetic is any
-    /// function: what is proved so holds for the real one.
-    pub fn query(&mut self, abstracted: bool) -> Script {
-        let mut asserted = self.assumed.clone();
-        if !self.kind.wants_example() {
-            let goals: Vec<Term> = self.goals.iter().map(|goal| goal.holds).collect();
-            let all = self.graph.all(&goals);
-            asserted.push(self.graph.not(all));
-        }
-        smt::script(&self.graph, &asserted, abstracted)
-    }
-
     /// Where an assumption says that a number extends its lower bits, makes that its definition: products by the number and
     /// by its extension are then one term, which solvers would have to find out by multiplying.
     fn narrow(&mut self) {
@@ -108,6 +97,10 @@ impl Obligation {
             let shown = self.inputs.iter_mut().chain(&mut self.actual).chain(&mut self.wanted).chain(steps);
             shown.for_each(|shown| rename(&mut shown.term));
             self.steps.iter_mut().for_each(|step| rename(&mut step.live));
+            self.counted.iter_mut().for_each(|(count, of)| {
+                rename(count);
+                rename(of);
+            });
             if let Some((wanted, actual)) = &mut self.codes {
                 rename(wanted);
                 rename(actual);
@@ -559,6 +552,7 @@ impl<'a> Context<'a> {
             actual: Vec::new(),
             wanted: Vec::new(),
             codes: None,
+            counted: Vec::new(),
             graph: builder.meaning.graph,
         })
     }
@@ -575,6 +569,7 @@ fn finish(
     let codes = Some(builder.effects.codes());
     let mut assumed = builder.assumed;
     assumed.extend(builder.meaning.assumed);
+    let counted = builder.meaning.counted;
     let mut obligation = Obligation {
         kind,
         name: full_name(block, rule),
@@ -587,6 +582,7 @@ fn finish(
         actual,
         wanted,
         codes,
+        counted,
     };
     obligation.narrow();
     obligation

@@ -7,6 +7,7 @@
 use super::lock::{Entry, digest};
 use super::obligation::Obligation;
 use super::smt::Script;
+use super::strategy::Strategy;
 use super::solver::{Solver, Solvers, Verdict};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -54,71 +55,89 @@ fn all_values(obligation: &Obligation, script: &Script, values: &[u128]) -> Vec<
     all
 }
 
+/// How long a strategy may take that another follows.
+const BRIEF: Duration = Duration::from_secs(5);
+
 /// Asks until two programs agree.
-pub fn decide(obligation: &mut Obligation, solvers: &mut Solvers, options: &Options) -> Outcome {
-    let scripts = obligation.scripts();
+pub fn decide(obligation: &Obligation, solvers: &mut Solvers, options: &Options) -> Outcome {
     let example = obligation.kind.wants_example();
     let mut said: Vec<String> = Vec::new();
-    for (number, script) in scripts.iter().enumerate() {
-        let last = number + 1 == scripts.len();
+    let mut lone: Option<Entry> = None;
+    for strategy in obligation.strategies() {
+        let limit = if strategy.brief { options.limit.min(BRIEF) } else { options.limit };
         let mut by: Vec<Solver> = Vec::new();
-        let mut against: Option<(Solver, Option<Vec<u128>>)> = None;
         for &solver in &options.solvers {
-            if by.iter().any(|other| other.program() == solver.program()) {
+            let agreed = by.iter().any(|other| other.program() == solver.program());
+            if agreed || strategy.integers && matches!(solver, Solver::Bitwuzla | Solver::Cvc5Integers) {
                 continue;
             }
-            // What floats abstracted away leave open will be asked again.
-            let limit = if last { options.limit } else { options.limit.min(Duration::from_secs(5)) };
-            let (verdict, _) = solvers.ask(solver, script, limit);
-            let (agrees, model) = match verdict {
-                Verdict::Sat(values) => {
-                    let values = all_values(obligation, script, &values);
-                    let real = match obligation.failing(&values) {
-                        None => false,
-                        Some(failing) => example || !failing.is_empty(),
-                    };
-                    if last && !real {
-                        return Outcome::Contradiction(format!("the values that {} gives are no example", solver.program()));
+            match one(obligation, &strategy, solver, solvers, limit) {
+                Answer::Agrees => by.push(solver),
+                Answer::Says(outcome) => match by.first() {
+                    Some(other) => {
+                        let text = format!("{} and {} contradict each other", other.program(), solver.program());
+                        return Outcome::Contradiction(text);
                     }
-                    (example, Some(values))
-                }
-                Verdict::Unsat => (!example, None),
-                Verdict::Unknown => {
-                    said.push(format!("{} did not decide", solver.program()));
-                    continue;
-                }
-                Verdict::Failed(why) => {
-                    said.push(format!("{}: {why}", solver.program()));
-                    continue;
-                }
-            };
-            if agrees {
-                by.push(solver);
-            } else {
-                against = Some((solver, model));
+                    None => return outcome,
+                },
+                // Of no use for the obligation itself: another strategy may be.
+                Answer::No => break,
+                Answer::Silent(why) => said.push(why),
             }
-            if by.len() == 2 || against.is_some() {
+            if by.len() == 2 {
                 break;
             }
         }
-        match (against, by.as_slice()) {
-            (Some(_), _) if !last => continue,
-            (Some((solver, _)), [other, ..]) => {
-                return Outcome::Contradiction(format!("{} and {} contradict each other", other.program(), solver.program()));
+        if !by.is_empty() {
+            let count = by.len();
+            let by = by.iter().filter_map(|&solver| solvers.version(solver).ok()).collect();
+            let entry = Entry { digest: digest(&strategy), by };
+            if count == 2 {
+                return Outcome::Proved(entry);
             }
-            (Some((_, Some(values))), []) => return Outcome::Refuted(values),
-            (Some((_, None)), []) => return Outcome::Impossible,
-            (None, []) => continue,
-            (None, by) => {
-                if by.len() == 1 && !last {
-                    continue;
-                }
-                let by = by.iter().filter_map(|&solver| solvers.version(solver).ok()).collect();
-                return Outcome::Proved(Entry { digest: digest(script), by });
-            }
+            lone = Some(entry);
         }
     }
-    Outcome::Open(said.join("; "))
+    said.sort();
+    said.dedup();
+    let why = if example { "no example found: " } else { "" };
+    lone.map_or_else(|| Outcome::Open(format!("{why}{}", said.join("; "))), Outcome::Proved)
+}
+
+enum Answer {
+    Agrees,
+    /// The opposite, of the obligation itself.
+    Says(Outcome),
+    No,
+    Silent(String),
+}
+
+/// Asks one solver about all scripts of a strategy.
+fn one(obligation: &Obligation, strategy: &Strategy, solver: Solver, solvers: &mut Solvers, limit: Duration) -> Answer {
+    let example = obligation.kind.wants_example();
+    for script in &strategy.scripts {
+        let (verdict, _) = solvers.ask(solver, script, limit);
+        match verdict {
+            Verdict::Unsat if example => return Answer::Says(Outcome::Impossible),
+            Verdict::Unsat => {}
+            Verdict::Sat(_) if !strategy.decides => return Answer::No,
+            Verdict::Sat(values) => {
+                let values = all_values(obligation, script, &values);
+                let real = obligation.failing(&values).is_some_and(|failing| example || !failing.is_empty());
+                return match (real, example) {
+                    (false, _) => {
+                        let text = format!("the values that {} gives are no example", solver.program());
+                        Answer::Says(Outcome::Contradiction(text))
+                    }
+                    (true, true) => Answer::Agrees,
+                    (true, false) => Answer::Says(Outcome::Refuted(values)),
+                };
+            }
+            Verdict::Unknown => return Answer::Silent(format!("{} did not decide", solver.program())),
+            Verdict::Failed(why) => return Answer::Silent(format!("{}: {why}", solver.program())),
+        }
+    }
+    Answer::Agrees
 }
 
 /// One obligation and what became of it.

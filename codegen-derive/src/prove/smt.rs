@@ -66,8 +66,6 @@ fn plain(op: Op) -> Option<&'static str> {
         Op::Multiply => "bvmul",
         Op::DivideUnsigned => "bvudiv",
         Op::DivideSigned => "bvsdiv",
-        Op::RemainderUnsigned => "bvurem",
-        Op::RemainderSigned => "bvsrem",
         Op::ShiftLeft => "bvshl",
         Op::ShiftRight => "bvlshr",
         Op::ShiftRightSigned => "bvashr",

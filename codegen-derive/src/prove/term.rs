@@ -46,10 +46,8 @@ pub enum Op {
     Multiply,
     /// All ones for a zero divisor, as in SMT-LIB.
     DivideUnsigned,
+    /// -1 for a zero divisor, 1 if the dividend is negative too.
     DivideSigned,
-    /// The dividend for a zero divisor.
-    RemainderUnsigned,
-    RemainderSigned,
     /// Zero from the width on.
     ShiftLeft,
     ShiftRight,
@@ -275,14 +273,9 @@ impl Graph {
             Op::Subtract => a.wrapping_sub(b),
             Op::Multiply => a.wrapping_mul(b),
             Op::DivideUnsigned => a.checked_div(b).unwrap_or(u128::MAX),
-            Op::RemainderUnsigned => a.checked_rem(b).unwrap_or(a),
             Op::DivideSigned => match (signed(a, width), signed(b, width)) {
                 (a, 0) => (if a < 0 { 1i128 } else { -1 }) as u128,
                 (a, b) => a.wrapping_div(b) as u128,
-            },
-            Op::RemainderSigned => match (signed(a, width), signed(b, width)) {
-                (a, 0) => a as u128,
-                (a, b) => a.wrapping_rem(b) as u128,
             },
             Op::ShiftLeft => shift.map_or(0, |shift| a << shift),
             Op::ShiftRight => shift.map_or(0, |shift| a >> shift),
@@ -422,6 +415,11 @@ impl Graph {
         match op {
             Op::Add | Op::BitOr | Op::BitXor if zero(a) => b,
             Op::Add | Op::BitOr | Op::BitXor | Op::Subtract if zero(b) => a,
+            Op::Multiply if zero(a) => a,
+            Op::Multiply if zero(b) => b,
+            Op::Multiply if self.value_of(a) == Some(1) => b,
+            Op::Multiply if self.value_of(b) == Some(1) => a,
+            Op::Subtract if a == b => self.bits(0, self.width(a)),
             Op::ShiftLeft | Op::ShiftRight | Op::ShiftRightSigned if zero(b) => a,
             _ => self.make(op, &[a, b], sort),
         }
@@ -512,6 +510,25 @@ impl Graph {
             });
         }
         became
+    }
+
+    /// Whether terms are made with products or quotients of unknowns.
+    pub fn multiplies(&self, terms: &[Term]) -> bool {
+        let mut pending = terms.to_vec();
+        let mut seen = std::collections::HashSet::new();
+        while let Some(term) = pending.pop() {
+            if !seen.insert(term) {
+                continue;
+            }
+            let node = self.node(term);
+            let unknown = node.args().iter().filter(|&&arg| self.value_of(arg).is_none()).count();
+            let divides = matches!(node.op, Op::DivideUnsigned | Op::DivideSigned);
+            if divides || node.op == Op::Multiply && unknown == 2 {
+                return true;
+            }
+            pending.extend(node.args());
+        }
+        false
     }
 
     /// The variable that a term says to be the extension of its own lower bits, and how many these are.
