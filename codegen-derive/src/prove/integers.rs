@@ -1,11 +1,13 @@
 //! Terms as SMT-LIB 2 text over integers, for what solvers cannot see in bits: products and quotients of unknowns.
 //!
 //! A bit-vector of n bits becomes an integer that equals it modulo 2^n; it is brought into the range of n bits, unsigned or
-//! signed, only where something depends on it. Reductions and quotients are new constants with the equation and the bounds that
-//! define them. Operations on single bits have no place here: a graph that needs them has no such text.
+//! signed, only where something depends on it and its bounds do not say that it is there. Quotients are new constants with the
+//! equation and the bounds that define them. A variable that is only ever cut at one place is two, its upper and its lower part.
+//! Operations on single bits have no place here: a graph that needs them has no such text. Assumptions that have none are left
+//! out: what is proved without them is proved.
 
 use super::smt::Script;
-use super::term::{Graph, Op, Sort, Term};
+use super::term::{Graph, Op, Sort, Term, signed};
 use std::collections::HashMap;
 use std::fmt::Write;
 
@@ -17,11 +19,22 @@ enum View {
     Signed,
 }
 
+/// An integer: its text, and bounds if they fit.
+#[derive(Clone, Debug)]
+struct Integer {
+    text: String,
+    bounds: Option<(i128, i128)>,
+}
+
 struct Printer<'a> {
     graph: &'a Graph,
     out: String,
     next: u32,
-    known: HashMap<(Term, View), String>,
+    known: HashMap<(Term, View), Integer>,
+    /// Integers cut at a power of two: upper and lower part.
+    cut: HashMap<(String, u16), (Integer, Integer)>,
+    /// Where variables are cut.
+    places: HashMap<Term, Vec<u16>>,
     variables: Vec<(u32, u32)>,
 }
 
@@ -34,171 +47,269 @@ fn number(value: i128) -> String {
     if value < 0 { format!("(- {})", value.unsigned_abs()) } else { value.to_string() }
 }
 
-impl Printer<'_> {
-    fn fresh(&mut self) -> String {
-        let name = format!("t{}", self.next);
-        self.next += 1;
-        let _ = writeln!(self.out, "(declare-const {name} Int)");
-        name
+/// What values of a width lie between.
+fn range(width: u16, signed: bool) -> Option<(i128, i128)> {
+    match (width, signed) {
+        (1..=126, false) => Some((0, (1 << width) - 1)),
+        (1..=127, true) => Some((-(1 << (width - 1)), (1 << (width - 1)) - 1)),
+        _ => None,
     }
+}
 
+fn sum(a: &Integer, b: &Integer) -> Option<(i128, i128)> {
+    let ((al, ah), (bl, bh)) = (a.bounds?, b.bounds?);
+    Some((al.checked_add(bl)?, ah.checked_add(bh)?))
+}
+
+fn difference(a: &Integer, b: &Integer) -> Option<(i128, i128)> {
+    let ((al, ah), (bl, bh)) = (a.bounds?, b.bounds?);
+    Some((al.checked_sub(bh)?, ah.checked_sub(bl)?))
+}
+
+fn product(a: &Integer, b: &Integer) -> Option<(i128, i128)> {
+    let ((al, ah), (bl, bh)) = (a.bounds?, b.bounds?);
+    let corners = [al.checked_mul(bl)?, al.checked_mul(bh)?, ah.checked_mul(bl)?, ah.checked_mul(bh)?];
+    Some((corners.into_iter().min()?, corners.into_iter().max()?))
+}
+
+impl Printer<'_> {
     fn assert(&mut self, text: &str) {
         let _ = writeln!(self.out, "(assert {text})");
     }
 
+    /// A new constant, between bounds if there are any.
+    fn fresh(&mut self, bounds: Option<(i128, i128)>) -> Integer {
+        let text = format!("t{}", self.next);
+        self.next += 1;
+        let _ = writeln!(self.out, "(declare-const {text} Int)");
+        Integer { text, bounds }
+    }
+
+    fn bound(&mut self, value: &str, least: &str, over: &str) {
+        self.assert(&format!("(and (<= {least} {value}) (< {value} {over}))"));
+    }
+
     /// A name for a text, so that it is written once.
-    fn named(&mut self, text: String) -> String {
+    fn named(&mut self, text: String, bounds: Option<(i128, i128)>) -> Integer {
         if !text.contains(' ') {
-            return text;
+            return Integer { text, bounds };
         }
         let name = format!("t{}", self.next);
         self.next += 1;
         let _ = writeln!(self.out, "(define-fun {name} () Int {text})");
-        name
+        Integer { text: name, bounds }
+    }
+
+    /// Quotient by a power of two, rounded down, and rest.
+    fn cut(&mut self, value: &Integer, at: u16) -> (Integer, Integer) {
+        if let Some(parts) = self.cut.get(&(value.text.clone(), at)) {
+            return parts.clone();
+        }
+        let bounds = value.bounds.filter(|_| at < 127).map(|(low, high)| (low >> at, high >> at));
+        let quotient = self.fresh(bounds);
+        let rest = self.fresh(range(at, false));
+        let (modulus, rest_text) = (power(at), rest.text.clone());
+        self.assert(&format!("(= {} (+ (* {modulus} {}) {rest_text}))", value.text, quotient.text));
+        self.bound(&rest_text, "0", &modulus);
+        self.cut.insert((value.text.clone(), at), (quotient.clone(), rest.clone()));
+        (quotient, rest)
     }
 
     /// Brings an integer into the range of a width.
-    fn reduced(&mut self, value: &str, width: u16, signed: bool) -> String {
-        let (times, rest) = (self.fresh(), self.fresh());
-        let modulus = power(width);
-        self.assert(&format!("(= {value} (+ (* {modulus} {times}) {rest}))"));
-        if signed {
-            let half = power(width - 1);
-            self.assert(&format!("(and (<= (- {half}) {rest}) (< {rest} {half}))"));
-        } else {
-            self.assert(&format!("(and (<= 0 {rest}) (< {rest} {modulus}))"));
+    fn reduced(&mut self, value: &Integer, width: u16, signed: bool) -> Integer {
+        if let (Some((low, high)), Some((least, most))) = (value.bounds, range(width, signed))
+            && least <= low
+            && high <= most
+        {
+            return value.clone();
         }
+        if !signed {
+            return self.cut(value, width).1;
+        }
+        let times = self.fresh(None);
+        let rest = self.fresh(range(width, true));
+        let (modulus, half, text) = (power(width), power(width - 1), rest.text.clone());
+        self.assert(&format!("(= {} (+ (* {modulus} {}) {text}))", value.text, times.text));
+        self.bound(&text, &format!("(- {half})"), &half);
         rest
     }
 
-    /// The quotient by a power of two, rounded down.
-    fn shifted(&mut self, value: &str, by: u16) -> String {
-        if by == 0 {
-            return value.to_string();
+    fn variable(&mut self, term: Term, variable: u32, width: u16) -> Integer {
+        let bounds = range(width, false);
+        match self.places.get(&term).map(Vec::as_slice) {
+            Some(&[at]) if at > 0 && at < width => {
+                let (high, low) = (self.fresh(range(width - at, false)), self.fresh(range(at, false)));
+                let modulus = power(at);
+                self.bound(&high.text, "0", &power(width - at));
+                self.bound(&low.text, "0", &modulus);
+                let whole = self.named(format!("(+ (* {modulus} {}) {})", high.text, low.text), bounds);
+                self.cut.insert((whole.text.clone(), at), (high, low));
+                whole
+            }
+            _ => {
+                let number = self.next;
+                let whole = self.fresh(bounds);
+                self.variables.push((variable, number));
+                self.bound(&whole.text, "0", &power(width));
+                whole
+            }
         }
-        let (quotient, rest) = (self.fresh(), self.fresh());
-        let divisor = power(by);
-        self.assert(&format!("(= {value} (+ (* {divisor} {quotient}) {rest}))"));
-        self.assert(&format!("(and (<= 0 {rest}) (< {rest} {divisor}))"));
-        quotient
     }
 
-    fn term(&mut self, term: Term, view: View) -> Option<String> {
-        if let Some(text) = self.known.get(&(term, view)) {
-            return Some(text.clone());
+    fn term(&mut self, term: Term, view: View) -> Option<Integer> {
+        if let Some(known) = self.known.get(&(term, view)) {
+            return Some(known.clone());
         }
         let Sort::Bits(width) = self.graph.sort(term) else { return None };
-        let text = match self.graph.value_of(term) {
-            Some(value) if view == View::Signed => number(super::term::signed(value, width)),
-            Some(value) => value.to_string(),
-            None if view == View::Modular => self.modular(term, width)?,
-            None => {
-                let node = *self.graph.node(term);
-                match node.op {
-                    // In range as they are.
-                    Op::Var(_) if view == View::Unsigned => self.term(term, View::Modular)?,
-                    Op::ZeroExtend => self.term(node.args()[0], View::Unsigned)?,
-                    Op::SignExtend if view == View::Signed => self.term(node.args()[0], View::Signed)?,
-                    Op::DivideUnsigned | Op::ShiftRight if view == View::Unsigned => self.term(term, View::Modular)?,
-                    Op::ShiftRightSigned if view == View::Signed => self.term(term, View::Modular)?,
-                    Op::If => {
-                        let condition = self.truth(node.args()[0])?;
-                        let (yes, no) = (self.term(node.args()[1], view)?, self.term(node.args()[2], view)?);
-                        self.named(format!("(ite {condition} {yes} {no})"))
-                    }
-                    _ => {
-                        let value = self.term(term, View::Modular)?;
-                        self.reduced(&value, width, view == View::Signed)
-                    }
+        let node = *self.graph.node(term);
+        let value = match (self.graph.value_of(term), node.op) {
+            (Some(value), _) => {
+                if view == View::Signed {
+                    let value = signed(value, width);
+                    Integer { text: number(value), bounds: Some((value, value)) }
+                } else {
+                    Integer { text: value.to_string(), bounds: i128::try_from(value).ok().map(|value| (value, value)) }
                 }
             }
+            (None, _) if view == View::Modular => self.modular(term, width)?,
+            // A choice between what is in range is in range.
+            (None, Op::If) => {
+                let condition = self.truth(node.args()[0])?;
+                let (yes, no) = (self.term(node.args()[1], view)?, self.term(node.args()[2], view)?);
+                self.chosen(&condition, &yes, &no)
+            }
+            (None, _) => {
+                let value = self.term(term, View::Modular)?;
+                self.reduced(&value, width, view == View::Signed)
+            }
         };
-        self.known.insert((term, view), text.clone());
-        Some(text)
+        self.known.insert((term, view), value.clone());
+        Some(value)
     }
 
-    fn modular(&mut self, term: Term, width: u16) -> Option<String> {
+    fn chosen(&mut self, condition: &str, yes: &Integer, no: &Integer) -> Integer {
+        let bounds = yes.bounds.zip(no.bounds).map(|((al, ah), (bl, bh))| (al.min(bl), ah.max(bh)));
+        self.named(format!("(ite {condition} {} {})", yes.text, no.text), bounds)
+    }
+
+    /// How many of the lowest bits are zero, by the term's shape.
+    fn zeros_below(&self, term: Term) -> u16 {
+        let node = self.graph.node(term);
+        match node.op {
+            Op::ShiftLeft => self.graph.value_of(node.args()[1]).and_then(|by| u16::try_from(by).ok()).unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    /// How many of the lowest bits may be other than zero, by the term's shape.
+    fn bits_used(&self, term: Term) -> u16 {
+        let node = self.graph.node(term);
+        let mask = node.args().iter().filter_map(|&arg| self.graph.value_of(arg)).next();
+        match (node.op, mask) {
+            (Op::BitAnd, Some(mask)) => 128 - mask.leading_zeros() as u16,
+            (Op::ZeroExtend, _) => self.graph.width(node.args()[0]),
+            _ => self.graph.width(term),
+        }
+    }
+
+    fn modular(&mut self, term: Term, width: u16) -> Option<Integer> {
         let node = *self.graph.node(term);
         let args = node.args();
         let constant = |n: usize| args.get(n).and_then(|&arg| self.graph.value_of(arg));
-        let text = match node.op {
-            Op::Var(variable) => {
-                let number = self.next;
-                let name = self.fresh();
-                self.variables.push((variable, number));
-                self.assert(&format!("(and (<= 0 {name}) (< {name} {}))", power(width)));
-                name
-            }
+        let by = |n: usize| u16::try_from(constant(n)?).ok().filter(|by| *by < width);
+        let (text, bounds) = match node.op {
+            Op::Var(variable) => return Some(self.variable(term, variable, width)),
             Op::Add | Op::Subtract | Op::Multiply => {
                 let (a, b) = (self.term(args[0], View::Modular)?, self.term(args[1], View::Modular)?);
-                let sign = match node.op {
-                    Op::Add => "+",
-                    Op::Subtract => "-",
-                    _ => "*",
+                let (sign, bounds) = match node.op {
+                    Op::Add => ("+", sum(&a, &b)),
+                    Op::Subtract => ("-", difference(&a, &b)),
+                    _ => ("*", product(&a, &b)),
                 };
-                format!("({sign} {a} {b})")
+                (format!("({sign} {} {})", a.text, b.text), bounds)
             }
-            Op::Negate => format!("(- {})", self.term(args[0], View::Modular)?),
-            Op::BitNot => format!("(- (- {}) 1)", self.term(args[0], View::Modular)?),
-            Op::ZeroExtend => self.term(args[0], View::Unsigned)?,
-            Op::SignExtend => self.term(args[0], View::Signed)?,
+            Op::Negate => {
+                let a = self.term(args[0], View::Modular)?;
+                (format!("(- {})", a.text), a.bounds.and_then(|(low, high)| Some((high.checked_neg()?, low.checked_neg()?))))
+            }
+            Op::BitNot => (format!("(- (- {}) 1)", self.term(args[0], View::Modular)?.text), None),
+            Op::ZeroExtend => return self.term(args[0], View::Unsigned),
+            Op::SignExtend => return self.term(args[0], View::Signed),
+            Op::Extract { low: 0 } => return self.term(args[0], View::Modular),
             Op::Extract { low } => {
                 let value = self.term(args[0], View::Modular)?;
-                self.shifted(&value, low)
+                return Some(self.cut(&value, low).0);
             }
             Op::Concat => {
                 let (high, low) = (self.term(args[0], View::Modular)?, self.term(args[1], View::Unsigned)?);
-                format!("(+ (* {} {high}) {low})", power(self.graph.width(args[1])))
+                (format!("(+ (* {} {}) {})", power(self.graph.width(args[1])), high.text, low.text), None)
             }
             Op::ShiftLeft => {
-                let by = u16::try_from(constant(1)?).ok().filter(|by| *by < width)?;
-                format!("(* {} {})", power(by), self.term(args[0], View::Modular)?)
+                let by = by(1)?;
+                let value = self.term(args[0], View::Modular)?;
+                let factor = Integer { text: power(by), bounds: (by < 127).then(|| (1 << by, 1 << by)) };
+                (format!("(* {} {})", factor.text, value.text), product(&factor, &value))
             }
             Op::ShiftRight | Op::ShiftRightSigned => {
-                let by = u16::try_from(constant(1)?).ok().filter(|by| *by < width)?;
-                let view = if node.op == Op::ShiftRight { View::Unsigned } else { View::Signed };
-                let value = self.term(args[0], view)?;
-                self.shifted(&value, by)
+                let by = by(1)?;
+                let value = self.term(args[0], if node.op == Op::ShiftRight { View::Unsigned } else { View::Signed })?;
+                return Some(if by == 0 { value } else { self.cut(&value, by).0 });
             }
             Op::BitAnd => {
-                // A mask of the lowest bits.
+                // A mask of the lowest bits, or of all but these.
                 let (mask, other) = match (constant(0), constant(1)) {
                     (Some(mask), _) => (mask, args[1]),
                     (_, Some(mask)) => (mask, args[0]),
                     _ => return None,
                 };
-                if mask & mask.wrapping_add(1) != 0 {
+                let cleared = !mask & super::term::mask(width);
+                let value = self.term(other, View::Modular)?;
+                if mask & mask.wrapping_add(1) == 0 {
+                    return Some(self.reduced(&value, mask.count_ones() as u16, false));
+                }
+                if cleared & cleared.wrapping_add(1) != 0 {
                     return None;
                 }
-                let value = self.term(other, View::Modular)?;
-                self.reduced(&value, mask.count_ones() as u16, false)
+                let rest = self.reduced(&value, cleared.count_ones() as u16, false);
+                (format!("(- {} {})", value.text, rest.text), None)
+            }
+            Op::BitOr => {
+                // Bits that are nowhere both set add up.
+                let apart = |a: Term, b: Term| self.bits_used(a) <= self.zeros_below(b);
+                if !apart(args[0], args[1]) && !apart(args[1], args[0]) {
+                    return None;
+                }
+                let (a, b) = (self.term(args[0], View::Modular)?, self.term(args[1], View::Modular)?);
+                (format!("(+ {} {})", a.text, b.text), sum(&a, &b))
             }
             Op::If => {
                 let condition = self.truth(args[0])?;
                 let (yes, no) = (self.term(args[1], View::Modular)?, self.term(args[2], View::Modular)?);
-                format!("(ite {condition} {yes} {no})")
+                return Some(self.chosen(&condition, &yes, &no));
             }
             Op::DivideUnsigned => {
                 let (a, b) = (self.term(args[0], View::Unsigned)?, self.term(args[1], View::Unsigned)?);
-                let (quotient, rest) = (self.fresh(), self.fresh());
-                let ones = format!("(- {} 1)", power(width));
-                self.assert(&format!("(=> (= {b} 0) (= {quotient} {ones}))"));
-                self.assert(&format!("(=> (not (= {b} 0)) (and (= {a} (+ (* {quotient} {b}) {rest})) (<= 0 {rest}) (< {rest} {b})))"));
-                quotient
+                let (quotient, rest) = (self.fresh(range(width, false)), self.fresh(None));
+                let (q, r, a, b) = (&quotient.text, rest.text, a.text, b.text);
+                let (q, ones) = (q.clone(), format!("(- {} 1)", power(width)));
+                self.assert(&format!("(=> (= {b} 0) (= {q} {ones}))"));
+                self.assert(&format!("(=> (not (= {b} 0)) (and (= {a} (+ (* {q} {b}) {r})) (<= 0 {r}) (< {r} {b})))"));
+                return Some(quotient);
             }
             Op::DivideSigned => {
                 let (a, b) = (self.term(args[0], View::Signed)?, self.term(args[1], View::Signed)?);
-                let (quotient, rest) = (self.fresh(), self.fresh());
-                let size = self.named(format!("(ite (< {b} 0) (- {b}) {b})"));
-                self.assert(&format!("(=> (= {b} 0) (= {quotient} (ite (< {a} 0) 1 (- 1))))"));
-                self.assert(&format!("(=> (not (= {b} 0)) (= {a} (+ (* {quotient} {b}) {rest})))"));
-                self.assert(&format!("(=> (and (not (= {b} 0)) (<= 0 {a})) (and (<= 0 {rest}) (< {rest} {size})))"));
-                self.assert(&format!("(=> (and (not (= {b} 0)) (< {a} 0)) (and (< (- {size}) {rest}) (<= {rest} 0)))"));
-                quotient
+                let size = self.named(format!("(ite (< {0} 0) (- {0}) {0})", b.text), None);
+                let (quotient, rest) = (self.fresh(range(width + 1, true)), self.fresh(None));
+                let (q, r, a, b, size) = (quotient.text.clone(), rest.text, a.text, b.text, size.text);
+                self.assert(&format!("(=> (= {b} 0) (= {q} (ite (< {a} 0) 1 (- 1))))"));
+                self.assert(&format!("(=> (not (= {b} 0)) (= {a} (+ (* {q} {b}) {r})))"));
+                self.assert(&format!("(=> (and (not (= {b} 0)) (<= 0 {a})) (and (<= 0 {r}) (< {r} {size})))"));
+                self.assert(&format!("(=> (and (not (= {b} 0)) (< {a} 0)) (and (< (- {size}) {r}) (<= {r} 0)))"));
+                return Some(quotient);
             }
             _ => return None,
         };
-        Some(self.named(text))
+        Some(self.named(text, bounds))
     }
 
     fn truth(&mut self, term: Term) -> Option<String> {
@@ -212,21 +323,73 @@ impl Printer<'_> {
             Op::Equal if self.graph.sort(args[0]) == Sort::Bool => {
                 format!("(= {} {})", self.truth(args[0])?, self.truth(args[1])?)
             }
-            Op::Equal => format!("(= {} {})", self.term(args[0], View::Unsigned)?, self.term(args[1], View::Unsigned)?),
-            Op::LessUnsigned => format!("(< {} {})", self.term(args[0], View::Unsigned)?, self.term(args[1], View::Unsigned)?),
-            Op::LessSigned => format!("(< {} {})", self.term(args[0], View::Signed)?, self.term(args[1], View::Signed)?),
+            Op::Equal => {
+                let (a, b) = (self.term(args[0], View::Unsigned)?, self.term(args[1], View::Unsigned)?);
+                format!("(= {} {})", a.text, b.text)
+            }
+            Op::LessUnsigned | Op::LessSigned => {
+                let view = if node.op == Op::LessUnsigned { View::Unsigned } else { View::Signed };
+                let (a, b) = (self.term(args[0], view)?, self.term(args[1], view)?);
+                format!("(< {} {})", a.text, b.text)
+            }
             _ => return None,
         })
     }
 }
 
-/// The script that asks whether all the terms can hold together; none if some operation has no meaning over integers.
-pub fn script(graph: &Graph, asserted: &[Term]) -> Option<Script> {
-    let mut printer = Printer { graph, out: String::new(), next: 0, known: HashMap::new(), variables: Vec::new() };
-    for &term in asserted {
-        let truth = printer.truth(term)?;
-        printer.assert(&truth);
+/// Where each variable is cut in two.
+fn places(graph: &Graph, terms: &[Term]) -> HashMap<Term, Vec<u16>> {
+    let mut places: HashMap<Term, Vec<u16>> = HashMap::new();
+    for term in graph.reached(terms) {
+        let node = graph.node(term);
+        let args = node.args();
+        let number = |n: usize| args.get(n).and_then(|&arg| graph.value_of(arg));
+        let (of, at) = match node.op {
+            Op::Extract { low } if low > 0 => (args[0], low),
+            Op::ShiftRight => (args[0], number(1).and_then(|by| u16::try_from(by).ok()).unwrap_or(0)),
+            Op::BitAnd => match (number(0), number(1)) {
+                (Some(mask), _) => (args[1], mask.count_ones() as u16),
+                (_, Some(mask)) => (args[0], mask.count_ones() as u16),
+                _ => continue,
+            },
+            _ => continue,
+        };
+        if matches!(graph.node(of).op, Op::Var(_)) {
+            let known = places.entry(of).or_default();
+            if !known.contains(&at) {
+                known.push(at);
+            }
+        }
     }
+    places
+}
+
+/// The script that asks whether an assumption can hold together with all others; none if it has no meaning over integers.
+/// Others that have none are left out.
+pub fn script(graph: &Graph, assumed: &[Term], refuted: Term) -> Option<Script> {
+    let all: Vec<Term> = assumed.iter().copied().chain([refuted]).collect();
+    let mut printer = Printer {
+        graph,
+        out: String::new(),
+        next: 0,
+        known: HashMap::new(),
+        cut: HashMap::new(),
+        places: places(graph, &all),
+        variables: Vec::new(),
+    };
+    // Each part of a conjunction for itself, so that one without meaning leaves the others.
+    let mut parts = assumed.to_vec();
+    parts.reverse();
+    while let Some(term) = parts.pop() {
+        let node = *graph.node(term);
+        if node.op == Op::And {
+            parts.extend(node.args());
+        } else if let Some(truth) = printer.truth(term) {
+            printer.assert(&truth);
+        }
+    }
+    let truth = printer.truth(refuted)?;
+    printer.assert(&truth);
     let text = format!("(set-logic QF_NIA)\n{}", printer.out);
     Some(Script { text, variables: printer.variables, floats: false })
 }

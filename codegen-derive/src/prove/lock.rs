@@ -1,7 +1,7 @@
 //! `spec/proofs.lock`: which obligations are proved, by whom.
 //!
-//! One line for each: kind, name, the digest of what was proved, the solvers that said so. The digest is of the very text that
-//! the solvers read, in which a rule's names and place do not occur, and of [`PROVER`]. Lines for mutants say for a rule's
+//! One line for each: kind, name, the digest of what was proved, the solvers that said so. The digest is of the very texts that
+//! solvers read, in which a rule's names and place do not occur, and of [`PROVER`]. Lines for mutants say for a rule's
 //! digest how many of its generated breakages were refuted and how many proved to be none.
 
 use super::hash::sha256;
@@ -35,10 +35,11 @@ pub fn path(spec: &Path) -> PathBuf {
     spec.join("proofs.lock")
 }
 
-/// What a strategy is known by.
-pub fn digest(strategy: &Strategy) -> String {
+/// What an obligation is known by: all texts that may prove it.
+pub fn digest(strategies: &[Strategy]) -> String {
     let mut texts = vec![PROVER];
-    texts.extend(strategy.scripts.iter().map(|script| script.text.as_str()));
+    let scripts = strategies.iter().flat_map(|strategy| &strategy.scripts);
+    texts.extend(scripts.map(|script| script.text.as_str()));
     let mut digest = sha256(&texts);
     digest.truncate(DIGITS);
     digest
@@ -94,7 +95,7 @@ impl Lock {
     /// The entry under which an obligation, as it is now, is proved.
     pub fn proof(&self, obligation: &Obligation) -> Option<&Entry> {
         let entry = self.entries.get(&obligation.key())?;
-        obligation.strategies().iter().any(|strategy| digest(strategy) == entry.digest).then_some(entry)
+        (digest(&obligation.strategies()) == entry.digest).then_some(entry)
     }
 
     pub fn insert(&mut self, kind: &str, name: &str, entry: Entry) {

@@ -355,6 +355,13 @@ impl<'a> Meaning<'a> {
     /// 0 for a zero divisor.
     fn remainder(&mut self, division: Op, a: Term, b: Term) -> Term {
         let zero = self.constant(0, a);
+        let node = *self.graph.node(b);
+        if let (Op::If, &[condition, yes, no]) = (node.op, node.args())
+            && (self.graph.value_of(yes).is_some() || self.graph.value_of(no).is_some())
+        {
+            let (yes, no) = (self.remainder(division, a, yes), self.remainder(division, a, no));
+            return self.graph.select(condition, yes, no);
+        }
         let quotient = self.divided(division, a, b);
         let product = self.graph.binary(Op::Multiply, quotient, b);
         let rest = self.graph.binary(Op::Subtract, a, product);

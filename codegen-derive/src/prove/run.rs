@@ -58,20 +58,19 @@ fn all_values(obligation: &Obligation, script: &Script, values: &[u128]) -> Vec<
 /// How long a strategy may take that another follows.
 const BRIEF: Duration = Duration::from_secs(5);
 
-/// Asks until two programs agree.
+/// Asks until two programs agree, be it that they were asked in different ways.
 pub fn decide(obligation: &Obligation, solvers: &mut Solvers, options: &Options) -> Outcome {
-    let example = obligation.kind.wants_example();
     let mut said: Vec<String> = Vec::new();
-    let mut lone: Option<Entry> = None;
-    for strategy in obligation.strategies() {
+    let mut by: Vec<Solver> = Vec::new();
+    let strategies = obligation.strategies();
+    for strategy in &strategies {
         let limit = if strategy.brief { options.limit.min(BRIEF) } else { options.limit };
-        let mut by: Vec<Solver> = Vec::new();
         for &solver in &options.solvers {
             let agreed = by.iter().any(|other| other.program() == solver.program());
             if agreed || strategy.integers && matches!(solver, Solver::Bitwuzla | Solver::Cvc5Integers) {
                 continue;
             }
-            match one(obligation, &strategy, solver, solvers, limit) {
+            match one(obligation, strategy, solver, solvers, limit) {
                 Answer::Agrees => by.push(solver),
                 Answer::Says(outcome) => match by.first() {
                     Some(other) => {
@@ -88,20 +87,17 @@ pub fn decide(obligation: &Obligation, solvers: &mut Solvers, options: &Options)
                 break;
             }
         }
-        if !by.is_empty() {
-            let count = by.len();
-            let by = by.iter().filter_map(|&solver| solvers.version(solver).ok()).collect();
-            let entry = Entry { digest: digest(&strategy), by };
-            if count == 2 {
-                return Outcome::Proved(entry);
-            }
-            lone = Some(entry);
+        if by.len() == 2 {
+            break;
         }
     }
-    said.sort();
-    said.dedup();
-    let why = if example { "no example found: " } else { "" };
-    lone.map_or_else(|| Outcome::Open(format!("{why}{}", said.join("; "))), Outcome::Proved)
+    if by.is_empty() {
+        said.sort();
+        said.dedup();
+        return Outcome::Open(said.join("; "));
+    }
+    let by = by.iter().filter_map(|&solver| solvers.version(solver).ok()).collect();
+    Outcome::Proved(Entry { digest: digest(&strategies), by })
 }
 
 enum Answer {

@@ -27,6 +27,13 @@ struct Case {
     refuted: Term,
 }
 
+impl Case {
+    fn script(&self) -> Script {
+        let asserted: Vec<Term> = self.assumed.iter().copied().chain([self.refuted]).collect();
+        smt::script(&self.graph, &asserted, false)
+    }
+}
+
 impl Obligation {
     fn goal(&self, graph: &mut Graph) -> Term {
         let goals: Vec<Term> = self.goals.iter().map(|goal| goal.holds).collect();
@@ -58,18 +65,8 @@ impl Obligation {
     /// A number that the assumptions leave few values, and these.
     fn few_values(&self) -> Option<(Term, Vec<u128>)> {
         // The only variable that the assumptions speak of.
-        let mut spoken: Vec<Term> = Vec::new();
-        let mut pending = self.assumed.clone();
-        let mut seen = std::collections::HashSet::new();
-        while let Some(term) = pending.pop() {
-            if seen.insert(term) {
-                let node = self.graph.node(term);
-                if matches!(node.op, Op::Var(_)) {
-                    spoken.push(term);
-                }
-                pending.extend(node.args());
-            }
-        }
+        let reached = self.graph.reached(&self.assumed);
+        let spoken: Vec<Term> = reached.into_iter().filter(|&term| matches!(self.graph.node(term).op, Op::Var(_))).collect();
         let &[variable] = spoken.as_slice() else { return None };
         let (Op::Var(number), Sort::Bits(width)) = (self.graph.node(variable).op, self.graph.sort(variable)) else { return None };
         let allowed = |value: u128| {
@@ -89,6 +86,24 @@ impl Obligation {
         (values.len() > 1).then_some((variable, values))
     }
 
+    /// Whether a variable or its negation may have a value, as far as assumptions that speak of no other say.
+    fn admits(&self, term: Term, value: u128) -> bool {
+        let node = self.graph.node(term);
+        let (variable, value) = match (node.op, node.args()) {
+            (Op::Negate, &[variable]) => (variable, value.wrapping_neg() & mask(self.graph.width(term))),
+            _ => (term, value),
+        };
+        let Op::Var(number) = self.graph.node(variable).op else { return true };
+        let alone = |term: &&Term| {
+            let reached = self.graph.reached(&[**term]);
+            reached.into_iter().all(|part| part == variable || !matches!(self.graph.node(part).op, Op::Var(_)))
+        };
+        let mut values = vec![0; self.graph.variables.len()];
+        values[number as usize] = value;
+        let computed = self.graph.evaluate(&values);
+        self.assumed.iter().filter(alone).all(|term| computed[term.0 as usize] != 0)
+    }
+
     /// One script for each value of a number, and one that says there are no others.
     fn by_values(&self) -> Option<Strategy> {
         let (variable, values) = self.few_values()?;
@@ -99,14 +114,16 @@ impl Obligation {
             let value = graph.bits(value, width);
             others.push(graph.unequal(variable, value));
         }
-        let mut scripts = vec![smt::script(&graph, &others, false)];
-        for value in values {
-            let case = self.case(variable, value);
-            let mut asserted = case.assumed;
-            asserted.push(case.refuted);
-            scripts.push(smt::script(&case.graph, &asserted, false));
-        }
-        Some(Strategy { scripts, decides: false, integers: false, brief: false })
+        let cases: Vec<Case> = values.into_iter().map(|value| self.case(variable, value)).collect();
+        let none_left = smt::script(&graph, &others, false);
+        // Products by numbers are easy over integers.
+        let over_integers: Option<Vec<Script>> = 
+            cases.iter().map(|case| integers::script(&case.graph, &case.assumed, case.refuted)).collect();
+        let integers = over_integers.is_some();
+        let mut scripts = over_integers
+            .unwrap_or_else(|| cases.iter().map(Case::script).collect());
+        scripts.push(none_left);
+        Some(Strategy { scripts, decides: false, integers, brief: false })
     }
 
     /// Over integers, if there is a product or quotient of unknowns.
@@ -117,9 +134,7 @@ impl Obligation {
         if !graph.multiplies(&[&self.assumed[..], &[refuted]].concat()) {
             return None;
         }
-        let mut asserted = self.assumed.clone();
-        asserted.push(refuted);
-        if let Some(script) = integers::script(&graph, &asserted) {
+        if let Some(script) = integers::script(&graph, &self.assumed, refuted) {
             return Some(Strategy { scripts: vec![script], decides: false, integers: true, brief: false });
         }
         // Each count of leading zeros in turn: the range of what is counted says it.
@@ -141,10 +156,14 @@ impl Obligation {
                 graph.and(below, above)
             };
             let inside = range(&mut case.graph, of);
-            let mut asserted = case.assumed;
-            asserted.push(inside);
-            asserted.push(case.refuted);
-            scripts.push(integers::script(&case.graph, &asserted)?);
+            let mut assumed = case.assumed;
+            assumed.push(inside);
+            // What the assumptions say of the least number of the range must be said over integers too.
+            if zeros < width && !self.admits(of, 1 << (width - zeros - 1)) {
+                let least = case.graph.bits(1 << (width - zeros - 1), width);
+                assumed.push(case.graph.unequal(of, least));
+            }
+            scripts.push(integers::script(&case.graph, &assumed, case.refuted)?);
             // In this range the count is this, and the ranges are all there are.
             let mut graph = self.graph.clone();
             let (value, inside) = (graph.bits(u128::from(zeros), width), range(&mut graph, of));

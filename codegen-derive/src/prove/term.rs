@@ -512,23 +512,28 @@ impl Graph {
         became
     }
 
+    /// Terms and all that they are made of.
+    pub fn reached(&self, terms: &[Term]) -> Vec<Term> {
+        let mut pending = terms.to_vec();
+        let mut seen = vec![false; self.nodes.len()];
+        let mut reached = Vec::new();
+        while let Some(term) = pending.pop() {
+            if !std::mem::replace(&mut seen[term.0 as usize], true) {
+                reached.push(term);
+                pending.extend(self.node(term).args());
+            }
+        }
+        reached
+    }
+
     /// Whether terms are made with products or quotients of unknowns.
     pub fn multiplies(&self, terms: &[Term]) -> bool {
-        let mut pending = terms.to_vec();
-        let mut seen = std::collections::HashSet::new();
-        while let Some(term) = pending.pop() {
-            if !seen.insert(term) {
-                continue;
-            }
+        self.reached(terms).into_iter().any(|term| {
             let node = self.node(term);
             let unknown = node.args().iter().filter(|&&arg| self.value_of(arg).is_none()).count();
             let divides = matches!(node.op, Op::DivideUnsigned | Op::DivideSigned);
-            if divides || node.op == Op::Multiply && unknown == 2 {
-                return true;
-            }
-            pending.extend(node.args());
-        }
-        false
+            divides || node.op == Op::Multiply && unknown == 2
+        })
     }
 
     /// The variable that a term says to be the extension of its own lower bits, and how many these are.
