@@ -117,14 +117,22 @@ impl Printer<'_> {
 
     /// Brings an integer into the range of a width.
     fn reduced(&mut self, value: &Integer, width: u16, signed: bool) -> Integer {
-        if let (Some((low, high)), Some((least, most))) = (value.bounds, range(width, signed))
-            && least <= low
-            && high <= most
-        {
+        let inside = match (value.bounds, range(width, signed)) {
+            (Some((low, high)), Some((least, most))) => least <= low && high <= most,
+            // All i128 that are not negative are inside 128 bits.
+            (Some((low, _)), None) => width == 128 && !signed && low >= 0,
+            _ => false,
+        };
+        if inside {
             return value.clone();
         }
         if !signed {
             return self.cut(value, width).1;
+        }
+        if value.bounds.is_some() && value.bounds == range(width, false) {
+            let (text, half, modulus) = (&value.text, power(width - 1), power(width));
+            let text = format!("(ite (< {text} {half}) {text} (- {text} {modulus}))");
+            return self.named(text, range(width, true));
         }
         let times = self.fresh(None);
         let rest = self.fresh(range(width, true));
@@ -298,13 +306,20 @@ impl Printer<'_> {
             }
             Op::DivideSigned => {
                 let (a, b) = (self.term(args[0], View::Signed)?, self.term(args[1], View::Signed)?);
-                let size = self.named(format!("(ite (< {0} 0) (- {0}) {0})", b.text), None);
-                let (quotient, rest) = (self.fresh(range(width + 1, true)), self.fresh(None));
-                let (q, r, a, b, size) = (quotient.text.clone(), rest.text, a.text, b.text, size.text);
-                self.assert(&format!("(=> (= {b} 0) (= {q} (ite (< {a} 0) 1 (- 1))))"));
-                self.assert(&format!("(=> (not (= {b} 0)) (= {a} (+ (* {q} {b}) {r})))"));
-                self.assert(&format!("(=> (and (not (= {b} 0)) (<= 0 {a})) (and (<= 0 {r}) (< {r} {size})))"));
-                self.assert(&format!("(=> (and (not (= {b} 0)) (< {a} 0)) (and (< (- {size}) {r}) (<= {r} 0)))"));
+                // Of the absolute values, then the sign.
+                let size = |printer: &mut Self, of: &Integer| printer.named(format!("(ite (< {0} 0) (- {0}) {0})", of.text), None);
+                let (large, small) = (size(self, &a), size(self, &b));
+                let (plain, rest) = (self.fresh(None), self.fresh(None));
+                let (p, r, large, small) = (plain.text, rest.text, large.text, small.text);
+                let (a, b) = (a.text, b.text);
+                self.assert(&format!("(=> (= {b} 0) (= {p} 1))"));
+                self.assert(&format!(
+                    "(=> (not (= {b} 0)) (and (<= 0 {p}) (= {large} (+ (* {p} {small}) {r})) (<= 0 {r}) (< {r} {small})))"
+                ));
+                let quotient = self.named(
+                    format!("(ite (= {b} 0) (ite (< {a} 0) 1 (- 1)) (ite (= (< {a} 0) (< {b} 0)) {p} (- {p})))"),
+                    range(width + 1, true),
+                );
                 return Some(quotient);
             }
             _ => return None,

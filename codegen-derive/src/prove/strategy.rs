@@ -131,10 +131,19 @@ impl Obligation {
         let mut graph = self.graph.clone();
         let all = self.goal(&mut graph);
         let refuted = graph.not(all);
+        // Over integers some assumptions may be left out: what they say of the smallest number is said again.
+        let mut assumed = self.assumed.clone();
+        for variable in &self.graph.variables {
+            let Sort::Bits(width) = variable.sort else { continue };
+            if !self.admits(variable.term, 1 << (width - 1)) {
+                let smallest = graph.bits(1 << (width - 1), width);
+                assumed.push(graph.unequal(variable.term, smallest));
+            }
+        }
         if !graph.multiplies(&[&self.assumed[..], &[refuted]].concat()) {
             return None;
         }
-        if let Some(script) = integers::script(&graph, &self.assumed, refuted) {
+        if let Some(script) = integers::script(&graph, &assumed, refuted) {
             return Some(Strategy { scripts: vec![script], decides: false, integers: true, brief: false });
         }
         // Each count of leading zeros in turn: the range of what is counted says it.
