@@ -109,6 +109,11 @@ pub fn generate(directory: &Path, out: &Path) -> Result<(), String> {
     Ok(())
 }
 
+/// What each machine instruction does, as Rust for tests.
+pub fn model(directory: &Path) -> Result<String, String> {
+    Ok(emit::model(&load(directory)?))
+}
+
 /// The constants of `sandbox.rules` alone, as Rust.
 pub fn sandbox_layout(directory: &Path) -> Result<String, String> {
     let path = directory.join("sandbox.rules");

@@ -3,6 +3,7 @@
 //! Everything here is linear or nearly so in blocks and edges, and nothing recurses.
 
 use crate::ir::{Block, BlockCall, ENTRY, Function, Op, Span, ValueDef};
+use crate::limits::DOMINATOR_STEPS;
 
 /// Keeps the reachable blocks of the layout.
 pub fn drop_unreachable(func: &mut Function) {
@@ -25,7 +26,8 @@ pub struct DominatorTree {
 }
 
 impl DominatorTree {
-    pub fn new(func: &Function) -> DominatorTree {
+    /// None if it takes more steps than [`DOMINATOR_STEPS`].
+    pub fn new(func: &Function) -> Option<DominatorTree> {
         let count = func.blocks.len();
         let order = postorder(func);
         let mut number = vec![u32::MAX; count];
@@ -40,6 +42,7 @@ impl DominatorTree {
         }
         let mut dominator: Vec<Option<Block>> = vec![None; count];
         dominator[ENTRY.index()] = Some(ENTRY);
+        let mut steps = DOMINATOR_STEPS;
         let mut changed = true;
         while changed {
             changed = false;
@@ -51,7 +54,7 @@ impl DominatorTree {
                     }
                     new = Some(match new {
                         None => pred,
-                        Some(other) => meet(&dominator, &number, other, pred),
+                        Some(other) => meet(&dominator, &number, other, pred, &mut steps)?,
                     });
                 }
                 if new != dominator[block.index()] {
@@ -66,20 +69,17 @@ impl DominatorTree {
                 children[parent.index()].push(block);
             }
         }
-        DominatorTree { children }
+        Some(DominatorTree { children })
     }
 }
 
-fn meet(dominator: &[Option<Block>], number: &[u32], mut a: Block, mut b: Block) -> Block {
+fn meet(dominator: &[Option<Block>], number: &[u32], mut a: Block, mut b: Block, steps: &mut usize) -> Option<Block> {
     while a != b {
-        while number[a.index()] < number[b.index()] {
-            a = dominator[a.index()].unwrap_or(ENTRY);
-        }
-        while number[b.index()] < number[a.index()] {
-            b = dominator[b.index()].unwrap_or(ENTRY);
-        }
+        *steps = steps.checked_sub(1)?;
+        let further = if number[a.index()] < number[b.index()] { &mut a } else { &mut b };
+        *further = dominator[further.index()].unwrap_or(ENTRY);
     }
-    a
+    Some(a)
 }
 
 pub fn postorder(func: &Function) -> Vec<Block> {

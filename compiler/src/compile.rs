@@ -9,6 +9,7 @@ use crate::error::{CompileError, ErrorKind, Result};
 use crate::frontend::Translator;
 use crate::ir;
 use crate::layout::MAX_FRAME;
+use crate::limits;
 use crate::lower::convention::Convention;
 use crate::lower::lower;
 use crate::machine::CpuFeatures;
@@ -25,13 +26,15 @@ use vwasm_runtime::manifest as m;
 #[derive(Clone, Debug)]
 pub struct Options {
     pub cpu: CpuFeatures,
-    /// Record where each instruction came from, for listings.
+    /// Record where each instruction came from and which rules fired, for listings.
     pub keep_origins: bool,
+    /// A rule (by number) to do without, to see what it is worth. The last rule of a `lower` or `form` block stays.
+    pub without: Option<u16>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { cpu: CpuFeatures::V3, keep_origins: false }
+        Options { cpu: CpuFeatures::V3, keep_origins: false, without: None }
     }
 }
 
@@ -74,20 +77,20 @@ fn read(module: &Module<'_>, defined: usize) -> Result<ir::Function> {
 }
 
 /// The functions that are copied to where they are called.
-pub fn inlined(module: &Module<'_>) -> inline::Bodies {
+pub fn inlined(module: &Module<'_>, options: &Options) -> inline::Bodies {
     inline::bodies(module, |defined| {
         // An invalid body is reported when its own turn comes.
         let mut func = read(module, defined).ok()?;
-        simplify::run(&mut func);
+        simplify::run(&mut func, options.without).ok()?;
         Some(func)
     })
 }
 
 /// Translates and optimises one function.
-pub fn translate(module: &Module<'_>, bodies: &inline::Bodies, defined: usize) -> Result<ir::Function> {
+pub fn translate(module: &Module<'_>, bodies: &inline::Bodies, defined: usize, options: &Options) -> Result<ir::Function> {
     let mut func = read(module, defined)?;
     inline::run(&mut func, bodies);
-    simplify::run(&mut func);
+    simplify::run(&mut func, options.without).map_err(|error| in_function(module, defined, error))?;
     cfg::split_critical_edges(&mut func);
     Ok(func)
 }
@@ -101,7 +104,7 @@ pub fn select(
     options: &Options,
 ) -> Result<VCode> {
     let ty = module.functions[module.imported_functions as usize + defined];
-    lower(func, &conventions[ty as usize], conventions, options.cpu)
+    lower(func, &conventions[ty as usize], conventions, options)
 }
 
 pub fn conventions(module: &Module<'_>) -> Vec<Convention> {
@@ -111,31 +114,51 @@ pub fn conventions(module: &Module<'_>) -> Vec<Convention> {
 fn function(
     module: &Module<'_>,
     conventions: &[Convention],
-    bodies: &inline::Bodies,
     defined: usize,
     env: &MachineEnv,
     options: &Options,
+    source: &Source<'_>,
 ) -> Result<CompiledFunction> {
-    let func = translate(module, bodies, defined)?;
+    let func = source(defined)?;
     let code = select(module, conventions, defined, &func, options)?;
+    limits::check(&code).map_err(|error| in_function(module, defined, error))?;
     let allocation = regalloc2::run(&code, env, &RegallocOptions::default()).map_err(|error| {
-        let offset = module.bodies[defined].body.range().start as u64;
-        let index = module.imported_functions as usize + defined;
-        CompileError::new(ErrorKind::Limit, format!("no registers can be allocated for function {index}: {error:?}"))
-            .at(offset)
+        let error = CompileError::new(ErrorKind::Limit, format!("no registers can be allocated: {error:?}"));
+        in_function(module, defined, error)
     })?;
-    emit(&code, &allocation, options.keep_origins)
+    emit(&code, &allocation, options.keep_origins).map_err(|error| in_function(module, defined, error))
 }
+
+/// An error that concerns a whole function: its number, and the offset of its body unless a closer one is known.
+fn in_function(module: &Module<'_>, defined: usize, mut error: CompileError) -> CompileError {
+    let index = module.imported_functions as usize + defined;
+    error.message = format!("function {index}: {}", error.message);
+    error.offset.get_or_insert(module.bodies[defined].body.range().start as u64);
+    error
+}
+
+/// Gives the intermediate representation of each defined function, ready for lowering.
+pub type Source<'a> = dyn Fn(usize) -> Result<ir::Function> + Sync + 'a;
 
 /// Compiles a module. `progress` is told of each finished function.
 pub fn compile(module: &Module<'_>, options: &Options, progress: &(dyn Fn() + Sync)) -> Result<Compiled> {
+    let inlined = inlined(module, options);
+    compile_from(module, options, progress, &|defined| translate(module, &inlined, defined, options))
+}
+
+/// Compiles a module whose functions' bodies come from `source` instead of the module.
+pub fn compile_from(
+    module: &Module<'_>,
+    options: &Options,
+    progress: &(dyn Fn() + Sync),
+    source: &Source<'_>,
+) -> Result<Compiled> {
     let conventions = conventions(module);
-    let inlined = inlined(module);
     let env = machine_env();
     let mut functions = (0..module.bodies.len())
         .into_par_iter()
         .map(|defined| {
-            let compiled = function(module, &conventions, &inlined, defined, &env, options);
+            let compiled = function(module, &conventions, defined, &env, options, source);
             progress();
             compiled
         })

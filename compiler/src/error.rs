@@ -22,6 +22,8 @@ pub enum ErrorKind {
 pub struct CompileError {
     pub kind: ErrorKind,
     pub message: String,
+    /// The module's file, when the command knows it.
+    pub file: Option<String>,
     /// Byte offset in the binary module.
     pub offset: Option<u64>,
     /// What the user can do, when that is known.
@@ -32,7 +34,7 @@ pub type Result<T> = std::result::Result<T, CompileError>;
 
 impl CompileError {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        CompileError { kind, message: message.into(), offset: None, hint: None }
+        CompileError { kind, message: message.into(), file: None, offset: None, hint: None }
     }
 
     pub fn at(mut self, offset: u64) -> Self {
@@ -55,6 +57,9 @@ impl fmt::Display for CompileError {
             ErrorKind::Limit => "limit exceeded: ",
             ErrorKind::Io => "",
         };
+        if let Some(file) = &self.file {
+            write!(f, "{file}: ")?;
+        }
         write!(f, "{kind}{}", self.message)?;
         if let Some(offset) = self.offset {
             write!(f, " (at byte offset {offset:#x})")?;

@@ -10,6 +10,7 @@ pub mod frontend;
 pub mod image;
 pub mod inline;
 pub mod ir;
+pub mod limits;
 pub mod listing;
 pub mod lower;
 pub mod machine;

@@ -5,16 +5,19 @@ use crate::lower::rules::RULES;
 use crate::module::Module;
 use crate::vcode::{MInst, NO_RULE, VCode};
 use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
+use rustc_hash::FxHashMap;
 use std::fmt::{self, Write};
+use vwasm_runtime::shown::shown;
 
 /// All functions of a module compiled with `keep_origins`.
 pub fn listing(module: &Module<'_>, compiled: &Compiled) -> String {
     let mut text = String::new();
     let mut formatter = IntelFormatter::new();
+    let names: FxHashMap<u32, &str> = module.names.iter().map(|(index, name)| (*index, name.as_str())).collect();
     for (number, (start, function)) in compiled.functions.iter().enumerate() {
         let index = module.imported_functions + number as u32;
-        let name = module.names.iter().find(|(named, _)| *named == index).map_or("", |(_, name)| name);
-        let _ = writeln!(text, "function {index} {}", name.escape_debug());
+        let name = names.get(&index).copied().unwrap_or_default();
+        let _ = writeln!(text, "function {index} {}", shown(name));
         let from = *start as usize;
         let bytes = &compiled.code[from..from + function.code.len()];
         let mut origins = function.origins.iter().peekable();

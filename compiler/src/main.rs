@@ -11,13 +11,33 @@ use vwasm::machine::CpuFeatures;
 use vwasm::module::Module;
 use vwasm_runtime::instance::InstantiateError;
 use vwasm_runtime::manifest::ValueType;
+use vwasm_runtime::shown::shown;
 use vwasm_runtime::store::{self, Extern, Store};
 use vwasm_runtime::trap::{Trap, TrapKind};
 use vwasm_runtime::wasi::{self, Wasi};
 
+mod imports;
+mod output;
+
+use imports::check_imports;
+use output::write_file;
+
+const MORE: &str = "\
+Examples:
+  vwasm compile app.wasm -o app --dir data::/data    an executable that sees ./data as /data
+  vwasm run app.wasm --flag file                     compile and run; what follows the module is the program's
+  vwasm run --invoke add app.wat 1 2                 call an exported function
+  vwasm compile --emit asm app.wasm                  every instruction with its Wasm offset and rule
+
+Exit status, of `vwasm run` and of compiled executables:
+  the program's own    it ended by itself
+  134                  it trapped: `wasm trap: ...` and a backtrace on standard error
+  1                    it could not be compiled or started
+  2                    wrong usage of the command";
+
 /// WebAssembly to sandboxed x86-64 Linux executables, compiled by rules.
 #[derive(Parser)]
-#[command(version, max_term_width = 100)]
+#[command(version, max_term_width = 100, after_help = MORE)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -39,8 +59,8 @@ struct Target {
     #[arg(long, value_enum, default_value = "x86-64-v3")]
     cpu: Cpu,
     /// Threads to compile with [default: one for each core].
-    #[arg(long, short = 'j', value_name = "N")]
-    jobs: Option<usize>,
+    #[arg(long, short = 'j', value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -62,11 +82,11 @@ struct Grants {
     /// Set an environment variable for the program; a name alone takes its value from here. May be repeated.
     #[arg(long = "env", value_name = "NAME[=VALUE]")]
     environment: Vec<String>,
-    /// Most bytes of memory the program may use.
-    #[arg(long, value_name = "BYTES")]
+    /// Most memory the program may use, in bytes or with a unit (KiB, MiB, GiB); whole pages of 64 KiB count.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
     max_memory: Option<u64>,
-    /// Bytes of stack for the program.
-    #[arg(long, value_name = "BYTES", default_value_t = 8 << 20)]
+    /// Stack for the program, 64KiB to 4GiB.
+    #[arg(long, value_name = "SIZE", default_value = "8MiB", value_parser = stack_size)]
     stack_size: u64,
 }
 
@@ -128,8 +148,8 @@ const TRAPPED: u8 = 134;
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Compile(args) => compile_command(&args),
-        Command::Run(args) => run_command(&args),
+        Command::Compile(args) => compile_command(&args).map_err(|error| in_file(&args.module, error)),
+        Command::Run(args) => run_command(&args).map_err(|error| in_file(&args.module, error)),
         Command::Wast(args) => wast_command(&args),
     };
     done.unwrap_or_else(|error| {
@@ -142,6 +162,14 @@ fn main() -> ExitCode {
 }
 
 type Result<T> = std::result::Result<T, CompileError>;
+
+/// Says which module an error is about, unless it is about another file.
+fn in_file(module: &Path, mut error: CompileError) -> CompileError {
+    if error.kind != ErrorKind::Io {
+        error.file = Some(shown(&module.display().to_string()));
+    }
+    error
+}
 
 fn io_error(path: &Path, error: std::io::Error) -> CompileError {
     CompileError::new(ErrorKind::Io, format!("{}: {error}", path.display()))
@@ -167,14 +195,14 @@ fn read_module(path: &Path) -> Result<Vec<u8>> {
 fn options(target: &Target) -> Result<Options> {
     if let Some(jobs) = target.jobs {
         // A second call would find the pool built already; one command makes one.
-        let _ = rayon::ThreadPoolBuilder::new().num_threads(jobs).build_global();
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(usize::from(jobs)).build_global();
     }
     let cpu = match target.cpu {
         Cpu::V2 => CpuFeatures::V2,
         Cpu::V3 | Cpu::V4 => CpuFeatures::V3,
         Cpu::Native => CpuFeatures(vwasm_runtime::cpu::features()),
     };
-    Ok(Options { cpu, keep_origins: false })
+    Ok(Options { cpu, ..Options::default() })
 }
 
 fn directory(text: &str) -> (String, String) {
@@ -182,6 +210,26 @@ fn directory(text: &str) -> (String, String) {
         Some((host, guest)) => (host.to_string(), guest.to_string()),
         None => (text.to_string(), text.to_string()),
     }
+}
+
+/// A number of bytes, with or without a unit.
+fn size(text: &str) -> std::result::Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kib" => 10,
+        "m" | "mib" => 20,
+        "g" | "gib" => 30,
+        unit => return Err(format!("`{unit}` is not a unit; use KiB, MiB or GiB")),
+    };
+    let number: u64 = digits.parse().map_err(|_| format!("`{digits}` is not a whole number"))?;
+    number.checked_mul(1 << shift).ok_or_else(|| "more than 64 bits can count".to_string())
+}
+
+fn stack_size(text: &str) -> std::result::Result<u64, String> {
+    let bytes = size(text)?;
+    let allowed = 64 << 10..=vwasm_runtime::manifest::MAX_STACK;
+    if allowed.contains(&bytes) { Ok(bytes) } else { Err("a stack has 64KiB to 4GiB".to_string()) }
 }
 
 /// The grants as the manifest holds them.
@@ -194,24 +242,8 @@ fn grants(grants: &Grants) -> Result<vwasm_runtime::manifest::Grants> {
         directories: grants.directories.iter().map(|text| directory(text)).collect(),
         environment: environment.collect(),
         max_memory_pages: grants.max_memory.map(|bytes| (bytes >> 16).min(1 << 16) as u32),
-        stack_size: grants.stack_size.clamp(64 << 10, 1 << 32),
+        stack_size: grants.stack_size,
     })
-}
-
-/// Fails with all imports that nothing provides.
-fn check_imports(module: &Module<'_>) -> Result<()> {
-    let known = |name: &str| wasi::provides(name);
-    let missing: Vec<String> = module
-        .imports
-        .iter()
-        .filter(|import| !(import.module == "wasi_snapshot_preview1" && known(&import.name)))
-        .map(|import| format!("\n  {}.{}", import.module.escape_debug(), import.name.escape_debug()))
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    Err(CompileError::new(ErrorKind::Unsupported, format!("nothing provides these imports:{}", missing.concat()))
-        .hint("an executable gets the functions of wasi_snapshot_preview1; other imports need an embedding"))
 }
 
 fn compile_with_progress(module: &Module<'_>, options: &Options) -> Result<Compiled> {
@@ -230,31 +262,13 @@ fn compile_with_progress(module: &Module<'_>, options: &Options) -> Result<Compi
     compiled
 }
 
-/// Writes a file whole or not at all.
-fn write_file(path: &Path, bytes: &[u8], executable: bool) -> Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(name);
-    let mode = if executable { 0o777 } else { 0o666 };
-    let write = || {
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
-        file.write_all(bytes)?;
-        drop(file);
-        std::fs::rename(&temporary, path)
-    };
-    write().map_err(|error| {
-        let _ = std::fs::remove_file(&temporary);
-        io_error(path, error)
-    })
-}
-
 fn compile_command(args: &CompileArgs) -> Result<ExitCode> {
     let bytes = read_module(&args.module)?;
     let module = Module::decode(&bytes)?;
     let mut options = options(&args.target)?;
     let text = match args.emit {
         Emit::Exe => {
+            output::name(&args.module, args.output.as_deref())?;
             check_imports(&module)?;
             let mut compiled = compile_with_progress(&module, &options)?;
             compiled.manifest.grants = grants(&args.grants)?;
@@ -262,28 +276,27 @@ fn compile_command(args: &CompileArgs) -> Result<ExitCode> {
             if compiled.manifest.name.is_empty() {
                 compiled.manifest.name = args.module.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             }
-            let output = args.output.clone().unwrap_or_else(|| PathBuf::from(args.module.file_stem().unwrap_or_default()));
             let image = vwasm::image::executable(&compiled)?;
-            write_file(&output, &image, true)?;
+            write_file(&output::name(&args.module, args.output.as_deref())?, &image, true)?;
             return Ok(ExitCode::SUCCESS);
         }
         Emit::Ir => {
-            let bodies = inlined(&module);
+            let bodies = inlined(&module, &options);
             let mut text = String::new();
             for number in 0..module.bodies.len() {
                 text += &format!(
                     "function {}\n{}\n",
                     module.imported_functions as usize + number,
-                    translate(&module, &bodies, number)?
+                    translate(&module, &bodies, number, &options)?
                 );
             }
             text
         }
         Emit::Vcode => {
-            let (conventions, bodies) = (conventions(&module), inlined(&module));
+            let (conventions, bodies) = (conventions(&module), inlined(&module, &options));
             let mut text = String::new();
             for number in 0..module.bodies.len() {
-                let func = translate(&module, &bodies, number)?;
+                let func = translate(&module, &bodies, number, &options)?;
                 let code = select(&module, &conventions, number, &func, &options)?;
                 text += &format!("function {}\n{code}\n", module.imported_functions as usize + number);
             }
@@ -366,8 +379,8 @@ fn run_instance(
         if args.invoke.is_none() {
             return Ok(Ok(()));
         }
-        let names = store.export_names(instance).join(", ");
-        return Err(CompileError::new(ErrorKind::Unsupported, format!("no exported function {name}"))
+        let names = store.export_names(instance).iter().take(50).map(|name| shown(name)).collect::<Vec<_>>().join(", ");
+        return Err(CompileError::new(ErrorKind::Unsupported, format!("no exported function {}", shown(name)))
             .hint(format!("the module exports: {names}")));
     };
     let ty = store.function_type(function).cloned().unwrap_or_default();

@@ -6,7 +6,9 @@
 use crate::error::{CompileError, ErrorKind, Result};
 use crate::ir::Type;
 use crate::layout::{InstanceLayout, InstanceShape};
+use rustc_hash::FxHashSet;
 use vwasm_runtime::manifest::{ConstExpr, Limits, ValueType};
+use vwasm_runtime::shown::shown;
 use wasmparser::{
     DataKind, ElementItems, ElementKind, ExternalKind, FuncToValidate, FunctionBody, KnownCustom, Name, Operator, Parser,
     Payload, TypeRef, ValidPayload, Validator, ValidatorResources, WasmFeatures,
@@ -116,6 +118,7 @@ pub struct Module<'a> {
     pub name: String,
     /// Functions that `ref.func` names in code, sorted; their position is the number of the instance field.
     pub references: Vec<u32>,
+    exported_tables: FxHashSet<u32>,
     /// Whether any body may change a table's length.
     pub tables_grow: bool,
     pub shape: InstanceShape,
@@ -138,7 +141,8 @@ pub fn features() -> WasmFeatures {
 
 /// A wasmparser error as ours.
 pub fn invalid(error: wasmparser::BinaryReaderError) -> CompileError {
-    let message = error.message().to_string();
+    // The message may quote names of the module.
+    let message = shown(error.message());
     if message.contains("SIMD support is not enabled") || message.contains("v128") {
         return CompileError::new(ErrorKind::Unsupported, "SIMD (v128) is not supported yet")
             .at(error.offset() as u64)
@@ -387,6 +391,8 @@ impl<'a> Module<'a> {
                 }
             }
         }
+        let tables = self.exports.iter().filter(|export| export.kind == Entity::Table);
+        self.exported_tables = tables.map(|export| export.index).collect();
         self.references.sort_unstable();
         self.references.dedup();
         let (mut constants, mut variables) = (0, 0);
@@ -419,8 +425,7 @@ impl<'a> Module<'a> {
 
     /// Whether only this module's own instance can reach a table.
     pub fn is_private_table(&self, table: u32) -> bool {
-        table >= self.imported_tables
-            && !self.exports.iter().any(|export| export.kind == Entity::Table && export.index == table)
+        table >= self.imported_tables && !self.exported_tables.contains(&table)
     }
 
     /// Where instance fields are. (`decode` fails without a layout.)

@@ -5,7 +5,7 @@
 
 use crate::compile::{Options, compile};
 use crate::module::Module;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 use vwasm_runtime::manifest::{FunctionType, GlobalType, Limits, TableType, ValueType};
 use vwasm_runtime::store::{self, Config, Extern, Store};
@@ -19,6 +19,8 @@ pub struct Report {
     pub passed: usize,
     /// Line and what was wrong.
     pub failures: Vec<(usize, String)>,
+    /// The rules that fired (filled when origins are kept).
+    pub fired: BTreeSet<u16>,
 }
 
 struct Runner {
@@ -29,6 +31,7 @@ struct Runner {
     current: Option<u32>,
     features: wasmparser::WasmFeatures,
     options: Options,
+    fired: BTreeSet<u16>,
 }
 
 /// Why something did not happen.
@@ -63,6 +66,7 @@ pub fn run(text: &str, features: wasmparser::WasmFeatures, options: &Options) ->
         current: None,
         features,
         options: options.clone(),
+        fired: BTreeSet::new(),
     };
     runner.spectest()?;
     let mut report = Report::default();
@@ -73,6 +77,7 @@ pub fn run(text: &str, features: wasmparser::WasmFeatures, options: &Options) ->
             Err(message) => report.failures.push((line + 1, message)),
         }
     }
+    report.fired = runner.fired;
     Ok(report)
 }
 
@@ -119,9 +124,10 @@ impl Runner {
         self.store.export(*self.registered.get(module)?, name)
     }
 
-    fn compile(&self, bytes: &[u8]) -> Result<Rc<store::Module>, Failure> {
+    fn compile(&mut self, bytes: &[u8]) -> Result<Rc<store::Module>, Failure> {
         let module = Module::decode_with(bytes, self.features).map_err(|error| Failure::Invalid(error.message))?;
         let compiled = compile(&module, &self.options, &|| ()).map_err(|error| Failure::Invalid(error.message))?;
+        self.fired.extend(compiled.functions.iter().flat_map(|(_, function)| &function.fired));
         let loaded = store::Module::load(compiled.manifest, &compiled.code, &compiled.data);
         loaded.map(Rc::new).map_err(|error| Failure::Other(format!("loading: error {error}")))
     }

@@ -6,9 +6,11 @@
 //! moved. Branches on constants become jumps.
 
 use crate::cfg;
+use crate::error::CompileError;
 use crate::ir::eval::fold;
 use crate::ir::op::region;
 use crate::ir::{Block, ENTRY, Function, Inst, Op, OpKind, Type, Value, ValueDef, constant_op};
+use crate::limits::exceeded;
 use rustc_hash::FxHashMap;
 
 pub mod rules {
@@ -32,6 +34,7 @@ pub struct Builder<'f> {
     wasm_offset: u32,
     depth: u32,
     scope: u32,
+    without: Option<u16>,
     undo: Vec<(Key, Option<(Value, u32)>)>,
 }
 
@@ -53,6 +56,14 @@ impl Builder<'_> {
     }
     pub fn const_of(&self, value: Value) -> Option<u64> {
         self.func.constant(value)
+    }
+
+    /// Whether a rule is switched off.
+    pub fn is_off(&self, rule: u16) -> bool {
+        self.without == Some(rule)
+    }
+    pub fn fired(&mut self, rule: u16) {
+        self.func.fired.push(rule);
     }
 
     pub fn constant(&mut self, ty: Type, bits: u64) -> Value {
@@ -90,7 +101,7 @@ impl Builder<'_> {
             return None;
         }
         self.depth += 1;
-        let found = rules::simplify(self, op, imm, aux, args).map(|(value, _)| value);
+        let found = rules::simplify(self, op, imm, aux, args);
         self.depth -= 1;
         found
     }
@@ -107,9 +118,10 @@ fn reusable(op: Op) -> bool {
     info.kind == OpKind::Ordinary && info.results.len() == 1 && info.reads | info.writes == 0
 }
 
-/// Simplifies a function in place; resolves aliases and drops unreachable blocks from the layout.
-pub fn run(func: &mut Function) {
-    let tree = cfg::DominatorTree::new(func);
+/// Simplifies a function in place; resolves aliases and drops unreachable blocks from the layout. `without` is a rule to do
+/// without.
+pub fn run(func: &mut Function, without: Option<u16>) -> Result<(), CompileError> {
+    let tree = cfg::DominatorTree::new(func).ok_or_else(|| exceeded("its branches are nested too deeply"))?;
     let mut builder = Builder {
         func,
         insts: Vec::new(),
@@ -117,6 +129,7 @@ pub fn run(func: &mut Function) {
         wasm_offset: 0,
         depth: 0,
         scope: 0,
+        without,
         undo: Vec::new(),
     };
     // Depth-first over the tree; a mark on the undo list closes a block's scope.
@@ -147,6 +160,7 @@ pub fn run(func: &mut Function) {
     func.resolve_aliases();
     cfg::drop_unreachable(func);
     cfg::merge_chains(func);
+    Ok(())
 }
 
 fn rebuild(builder: &mut Builder, block: Block) {

@@ -113,6 +113,8 @@ pub struct VCode {
     pub aliases: FxHashMap<u32, Reg>,
     /// Bytes of outgoing words the frame needs.
     pub outgoing: u32,
+    /// The rules that fired, those of spec/simplify first, each block's from its end.
+    pub fired: Vec<u16>,
     operands: Vec<Operand>,
     operand_starts: Vec<u32>,
     clobbers: FxHashMap<u32, PRegSet>,

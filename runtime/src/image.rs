@@ -37,6 +37,12 @@ impl ImageHeader {
         ImageHeader { magic: MAGIC, manifest, manifest_length, code, code_length, data, data_length }
     }
 
+    /// Whether the parts stand where [`ImageHeader::place`] puts parts of these lengths, each below 4 GiB.
+    pub fn is_placed(&self) -> bool {
+        let lengths = [self.manifest_length, self.code_length, self.data_length];
+        lengths.iter().all(|length| *length < 1 << 32) && *self == ImageHeader::place(lengths[0], lengths[1], lengths[2])
+    }
+
     pub fn to_bytes(&self) -> [u8; ImageHeader::SIZE] {
         let mut bytes = [0; ImageHeader::SIZE];
         bytes[..8].copy_from_slice(&self.magic);

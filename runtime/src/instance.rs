@@ -3,6 +3,7 @@
 use crate::layout::*;
 use crate::manifest::*;
 use crate::memory::{FunctionRecord, Region, Slots};
+use crate::shown::shown;
 use crate::store::{Extern, FunctionInfo, Global, Instance, Memory, Module, Store, Table};
 use crate::trap::Trap;
 use alloc::format;
@@ -62,7 +63,7 @@ impl Store {
         let manifest = &module.manifest;
         for (import, &given) in manifest.imports.iter().zip(imports) {
             if !self.matches(manifest, &import.kind, given) {
-                let message = format!("incompatible import type for {}.{}", import.module, import.name);
+                let message = format!("incompatible import type for {}.{}", shown(&import.module), shown(&import.name));
                 return Err(InstantiateError::Link(message));
             }
         }

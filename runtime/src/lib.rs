@@ -3,6 +3,7 @@
 //! One crate, built twice: in-process (`vwasm run`, `vwasm wast`), with std; and, with `--cfg freestanding`, into the stub that
 //! every compiled executable starts from, without std or libc. Modules in order of dependence:
 //!
+//! - `shown`: names from modules, made harmless
 //! - `layout`: numbers from `spec/sandbox.rules`; `sys`: system calls; `manifest`, `image`: what the compiler hands over
 //! - `memory`: reservations; `store`: functions, tables, memories, globals, instances
 //! - `enter`: the code between host and guest; `gates`: services for guest code; `trap`: signals and backtraces
@@ -19,6 +20,7 @@ pub mod image;
 pub mod instance;
 pub mod manifest;
 mod memory;
+pub mod shown;
 pub mod store;
 pub mod sys;
 pub mod trap;

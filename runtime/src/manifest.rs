@@ -483,6 +483,81 @@ impl Manifest {
     }
 }
 
+impl Manifest {
+    /// Whether every index is in range, the lists agree with the instance's shape, and what refers to code and read-only data
+    /// of these lengths stays inside them. The runtime relies on it; a manifest of the compiler's own always is.
+    pub fn is_consistent(&self, code_length: u64, data_length: u64) -> bool {
+        let counted = |kind: fn(&ExternType) -> bool| self.imports.iter().filter(|import| kind(&import.kind)).count();
+        let functions = counted(|kind| matches!(kind, ExternType::Function(_)));
+        let tables = counted(|kind| matches!(kind, ExternType::Table(_)));
+        let memories = counted(|kind| matches!(kind, ExternType::Memory(_)));
+        let globals = counted(|kind| matches!(kind, ExternType::Global(_)));
+        let mutable = self.globals.iter().filter(|global| global.ty.mutable).count();
+        let shape = &self.shape;
+        let counts = [
+            (shape.memory_imports, memories),
+            (shape.tables, tables + self.tables.len()),
+            (shape.function_imports, functions),
+            (shape.global_imports, globals),
+            (shape.types, self.types.len()),
+            (shape.references, self.references.len()),
+            (shape.constants, self.globals.len() - mutable),
+            (shape.globals, mutable),
+        ];
+        let below = |index: u32, count: usize| (index as usize) < count;
+        let all_functions = functions + self.functions.len();
+        let all_globals = globals + self.globals.len();
+        let constant = |expr: &ConstExpr, globals: usize| match *expr {
+            ConstExpr::GlobalGet(index) => below(index, globals),
+            ConstExpr::RefFunc(index) => below(index, all_functions),
+            _ => true,
+        };
+        let mode = |mode: &SegmentMode, targets: usize| match mode {
+            SegmentMode::Active { target, offset } => below(*target, targets) && constant(offset, all_globals),
+            _ => true,
+        };
+        let limits = |limits: &Limits| limits.max.is_none_or(|max| limits.min <= max);
+        let code = |offset: u32| u64::from(offset) < code_length;
+        let records = self.name_count as usize * 12;
+        counts.iter().all(|&(count, length)| count as usize == length)
+            && memories + self.memories.len() <= 1
+            && self.imports.iter().all(|import| match &import.kind {
+                ExternType::Function(ty) => below(*ty, self.types.len()),
+                _ => true,
+            })
+            && self.far_thunks.len() == self.types.len()
+            && self.far_thunks.iter().all(|&offset| code(offset))
+            && self.functions.iter().all(|function| below(function.type_index, self.types.len()) && code(function.code))
+            && self.private_tables.len() == tables + self.tables.len()
+            && self.tables.iter().all(|table| limits(&table.limits))
+            && self.memories.iter().all(limits)
+            && self.globals.iter().enumerate().all(|(number, global)| constant(&global.init, globals + number))
+            && self.exports.iter().all(|export| match export.kind {
+                ExportKind::Function => below(export.index, all_functions),
+                ExportKind::Table => below(export.index, tables + self.tables.len()),
+                ExportKind::Memory => below(export.index, memories + self.memories.len()),
+                ExportKind::Global => below(export.index, all_globals),
+            })
+            && self.start.is_none_or(|start| below(start, all_functions))
+            && self.elements.iter().all(|element| {
+                mode(&element.mode, tables + self.tables.len())
+                    && element.items.iter().all(|item| constant(item, all_globals))
+            })
+            && self.data.iter().all(|data| {
+                mode(&data.mode, memories + self.memories.len())
+                    && u64::from(data.start) + u64::from(data.length) <= data_length
+            })
+            && self.references.iter().all(|&function| below(function, all_functions))
+            && self.grants.stack_size <= MAX_STACK
+            && self.frames.len() % 16 == 0
+            && self.sites.len() % 12 == 0
+            && records <= self.names.len()
+    }
+}
+
+/// Largest guest stack that can be asked for.
+pub const MAX_STACK: u64 = 1 << 32;
+
 /// Field `field` of record `index` in bytes of records of `size` u32 fields.
 pub fn record(bytes: &[u8], size: usize, index: usize, field: usize) -> Option<u32> {
     let at = (index * size + field) * 4;

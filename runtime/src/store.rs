@@ -265,6 +265,14 @@ impl Store {
         Some((global.ty, unsafe { global.cell.read() }))
     }
 
+    /// A memory's bytes, while nothing runs.
+    pub fn memory(&self, index: u32) -> Option<&[u8]> {
+        let memory = self.memories.get(index as usize)?;
+        let region = self.regions.get(memory.region as usize)?;
+        // SAFETY: the committed part of the region; guest code, which writes it, runs only by `&mut self`.
+        Some(unsafe { core::slice::from_raw_parts(region.base, region.memory_bytes()) })
+    }
+
     /// The slot's content for a reference in a table.
     pub(crate) fn slot(&self, element: ValueType, private_to: Option<u64>, reference: u32) -> Option<Slot> {
         if reference == 0 {

@@ -7,6 +7,7 @@
 use crate::enter::{Context, trap_exit_address};
 use crate::layout::*;
 use crate::manifest::{record, search};
+use crate::shown::shown;
 use crate::store::{Module, Store};
 use crate::sys::{self, number};
 use alloc::string::{String, ToString};
@@ -96,8 +97,9 @@ impl Trap {
         }
         for (number, entry) in self.backtrace.iter().enumerate() {
             let offset = entry.offset.map_or("?".to_string(), |offset| alloc::format!("{offset:#x}"));
-            let module = if entry.module.is_empty() { "<unknown>" } else { &entry.module };
-            let name = entry.name.clone().unwrap_or_else(|| alloc::format!("<wasm function {}>", entry.function));
+            let module = if entry.module.is_empty() { "<unknown>".to_string() } else { shown(&entry.module) };
+            let name = entry.name.as_deref().map(shown);
+            let name = name.unwrap_or_else(|| alloc::format!("<wasm function {}>", entry.function));
             text.push_str(&alloc::format!("  {number:>3}: {offset:>8} - {module}!{name}\n"));
         }
         text.push_str(&alloc::format!("wasm trap: {}\n", self.message()));
@@ -254,11 +256,26 @@ fn install_stack() {
     }
 }
 
+const SA_SIGINFO: u64 = 4;
+const SA_RESTORER: u64 = 0x0400_0000;
+const SA_ONSTACK: u64 = 0x0800_0000;
+const SA_NODEFER: u64 = 0x4000_0000;
+
+/// Makes every fault that is not the guest's end in `handler`: an executable cut short faults where its pages are missing.
+pub fn guard(handler: extern "C" fn() -> !) {
+    for signal in SIGNALS {
+        let action = SignalAction {
+            handler: handler as *const () as usize,
+            flags: SA_RESTORER | SA_ONSTACK,
+            restorer: vwasm_signal_return as *const () as usize,
+            mask: 0,
+        };
+        // SAFETY: the kernel copies the structure.
+        unsafe { sys::syscall(number::RT_SIGACTION, [signal, &raw const action as usize, 0, 8, 0, 0]) };
+    }
+}
+
 fn install_handlers() {
-    const SA_SIGINFO: u64 = 4;
-    const SA_RESTORER: u64 = 0x0400_0000;
-    const SA_ONSTACK: u64 = 0x0800_0000;
-    const SA_NODEFER: u64 = 0x4000_0000;
     for (number, &signal) in SIGNALS.iter().enumerate() {
         let action = SignalAction {
             handler: handle as *const () as usize,

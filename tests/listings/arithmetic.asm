@@ -13,7 +13,7 @@ function 2 times
 
 function 3 loaded
       30  mov rax,rdi                                        ; 0x0 
-      33  xor eax,[r15+rsi+8]                                ; 0x54 addr/own
+      33  xor eax,[r15+rsi+8]                                ; 0x54 i32.xor/xor_load
       38  ret                                                ; 0x55 
 
 function 4 rotate

@@ -1,6 +1,6 @@
 function 0 max
-       0  cmp edi,esi                                        ; 0x35 rm32/reg
-       2  jle short 9                                        ; 0x35 rm32/reg
+       0  cmp edi,esi                                        ; 0x35 cond/gt_s
+       2  jle short 9                                        ; 0x35 br_if/cond
        4  mov rax,rdi                                        ; 
        7  jmp short 000000000000000Ch                        ; 0x39 
        9  mov rax,rsi                                        ; 
@@ -11,12 +11,12 @@ function 1 count
       12  lea eax,[rax+rdi]                                  ; 0x48 i32.add/add
       15  lea edi,[rdi-1]                                    ; 0x4f i32.add/add_const
       18  test edi,edi                                       ; 0x52 cond/any
-      1a  jne short 0000000000000012h                        ; 0x52 cond/any
+      1a  jne short 0000000000000012h                        ; 0x52 br_if/cond
       1c  ret                                                ; 0x57 
 
 function 2 nan
-      20  ucomisd xmm0,xmm1                                  ; 0x5f xm64/reg
-      24  jne short 000000000000002Eh                        ; 0x5f xm64/reg
+      20  ucomisd xmm0,xmm1                                  ; 0x5f br_if/f64_eq
+      24  jne short 000000000000002Eh                        ; 0x5f br_if/f64_eq
       26  jp short 000000000000002Eh                         ; 
       28  mov eax,1                                          ; 0x63 i32.const/any
       2d  ret                                                ; 0x63 
@@ -41,6 +41,6 @@ function 3 switch
 function 4 choose
       70  test edx,edx                                       ; 0x8b cond/any
       72  mov rax,rsi                                        ; 
-      75  cmovne rax,rdi                                     ; 0x8b cond/any
+      75  cmovne rax,rdi                                     ; 0x8b i64.select/cmov
       79  ret                                                ; 0x8c 
 

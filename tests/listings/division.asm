@@ -28,12 +28,12 @@ function 1 rem_s
       43  ud2                                                ; 0x3a 
 
 function 2 by_7
-      50  movsxd rax,edi                                     ; 0x42 rm32/reg
+      50  movsxd rax,edi                                     ; 0x42 i64.extend_i32_s/sext
       53  mov rcx,2492492492492493h                          ; 0x42 i64.const/any
-      5d  imul rcx                                           ; 0x42 rm64/reg
+      5d  imul rcx                                           ; 0x42 i64.mul_hi_s/mul
       60  mov eax,edx                                        ; 0x42 i32.wrap_i64/low
       62  sar edi,1Fh                                        ; 0x42 i32.shr_s/by_const
-      65  sub eax,edi                                        ; 0x42 rm32/reg
+      65  sub eax,edi                                        ; 0x42 i32.sub/sub
       67  ret                                                ; 0x43 
 
 function 3 by_16
@@ -47,15 +47,15 @@ function 3 by_16
 function 4 by_10
       80  mov rcx,999999999999999Ah                          ; 0x52 i64.const/any
       8a  mov rax,rdi                                        ; 
-      8d  mul rcx                                            ; 0x52 rm64/reg
+      8d  mul rcx                                            ; 0x52 i64.mul_hi_u/mul
       90  mov rax,rdi                                        ; 
-      93  sub rax,rdx                                        ; 0x52 rm64/reg
+      93  sub rax,rdx                                        ; 0x52 i64.sub/sub
       96  shr rax,1                                          ; 0x52 i64.shr_u/by_const
       9a  lea rax,[rax+rdx]                                  ; 0x52 i64.add/add
       9e  shr rax,3                                          ; 0x52 i64.shr_u/by_const
       a2  lea rcx,[rax+rax*4]                                ; 0x52 i64.add/scaled4
       a6  shl rcx,1                                          ; 0x52 i64.shl/by_const
       aa  mov rax,rdi                                        ; 
-      ad  sub rax,rcx                                        ; 0x52 rm64/reg
+      ad  sub rax,rcx                                        ; 0x52 i64.sub/sub
       b0  ret                                                ; 0x53 
 

@@ -1,5 +1,5 @@
 function 0 sum
-       0  vaddsd xmm0,xmm0,[r15+rdi]                         ; 0x46 addr/own
+       0  vaddsd xmm0,xmm0,[r15+rdi]                         ; 0x46 f64.add/avx
        6  ret                                                ; 0x47 
 
 function 1 min
@@ -69,6 +69,6 @@ function 6 nearest
       f0  movaps xmm4,xmm0                                   ; 0x0 
       f3  xorps xmm0,xmm0                                    ; 0x6d f64.nearest/any
       f6  movaps xmm5,xmm4                                   ; 
-      f9  roundsd xmm0,xmm5,8                                ; 0x6d xm64/reg
+      f9  roundsd xmm0,xmm5,8                                ; 0x6d f64.nearest/any
       ff  ret                                                ; 0x6e 
 

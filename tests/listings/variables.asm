@@ -10,7 +10,7 @@ function 0 globals
 
 function 1 imported_memory
       20  mov rdx,[r15-30h]                                  ; 0x0 i64.field/load
-      24  mov eax,[rdx+rdi+4]                                ; 0x60 addr/based
+      24  mov eax,[rdx+rdi+4]                                ; 0x60 i32.load/load
       28  ret                                                ; 0x63 
 
 function 2 get

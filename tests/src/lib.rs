@@ -1,1 +1,25 @@
 //! Helpers shared by the integration tests.
+//!
+//! - `values`: edge and random numbers
+//! - `silicon`: each rule's emitted bytes on the CPU against its operators' evaluators
+//! - `model`: the instructions' evaluators, generated from spec/x86_64, and their states
+//! - `operands`: random operands for instructions
+//! - `random`, `binary`: pseudo-random numbers and changes of binary modules
+//! - `native`: guest memory from outside, and single instructions on the CPU; the only module with `unsafe`
+
+pub mod binary;
+pub mod model;
+pub mod native;
+pub mod operands;
+pub mod random;
+pub mod silicon;
+pub mod values;
+
+use codegen_derive::ast::Spec;
+use std::path::Path;
+
+/// The project's specification.
+pub fn specification() -> Spec {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec");
+    codegen_derive::load(&directory).unwrap_or_else(|errors| panic!("{errors}"))
+}

@@ -19,7 +19,7 @@ mod simplify;
 mod types;
 
 pub use builtin::{CONDITIONS, is_builtin};
-pub use inst::reads;
+pub use inst::{operand_type, reads};
 pub use sandbox::{check as check_sandbox, fixed_bytes, numbers, size_and_alignment};
 
 use crate::ast::*;

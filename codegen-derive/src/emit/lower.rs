@@ -464,18 +464,21 @@ fn rule(
     let end = if block.kind == BlockKind::Form {
         let value = right.form_value(&rule.right, &block.result);
         let code = std::mem::take(&mut right.code);
-        quote! { #code let value = #value; cx.leave(site); return value; }
+        quote! { #code let value = #value; cx.leave(outer); return value; }
     } else {
         right.root_value(&rule.right, results);
         let code = std::mem::take(&mut right.code);
-        quote! { #code cx.leave(site); return true; }
+        quote! { #code cx.leave(outer); return true; }
     };
     let code = matched.code;
+    // The last rule cannot be switched off: nothing would be left to apply.
+    let last = block.rules.last().is_some_and(|last| last.span == rule.span);
+    let switch = (!last).then(|| quote!(if cx.is_off(#number) { break 'rule; }));
     quote! {
         'rule: {
             #code
-            cx.fired(root, #number);
-            let site = cx.enter();
+            #switch
+            let outer = cx.enter(#number);
             #sinks
             #loads
             #end

@@ -8,6 +8,7 @@ mod insts;
 mod layout;
 mod lower;
 mod matching;
+mod model;
 mod ops;
 mod rust;
 mod simplify;
@@ -32,6 +33,11 @@ pub fn emit(spec: &Spec, unproved: &[String]) -> Vec<(&'static str, String)> {
 /// `layout.rs` alone: it needs `sandbox.rules` only.
 pub fn layout(spec: &Spec) -> String {
     format(layout::emit(spec))
+}
+
+/// `model.rs`: the instructions' evaluators, for tests.
+pub fn model(spec: &Spec) -> String {
+    format(model::emit(spec))
 }
 
 fn format(tokens: TokenStream) -> String {

@@ -1,7 +1,7 @@
 //! Expressions as Rust.
 //!
-//! A bit-vector of at most 64 bits is a `u64` with the bits above its width zero; bool is `bool`; a float is a Rust
-//! float. Built-in functions are in `support.rs`, which is emitted with the evaluators.
+//! A bit-vector of at most 64 bits is a `u64` with the bits above its width zero, a whole vector register a `u128` (bitwise
+//! operators only); bool is `bool`; a float is a Rust float. Built-in functions are in `support.rs`, which is emitted with the evaluators.
 
 use super::{condition, local, snake};
 use crate::ast::*;
@@ -57,6 +57,7 @@ impl Printer {
                 let operand = self.print(operand);
                 match op {
                     UnaryOp::Not => quote!((!#operand)),
+                    UnaryOp::BitNot if w > 64 => quote!((!#operand)),
                     UnaryOp::BitNot => quote!(mask(!#operand, #w)),
                     UnaryOp::Neg => quote!(mask((#operand).wrapping_neg(), #w)),
                 }

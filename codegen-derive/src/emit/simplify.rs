@@ -62,7 +62,14 @@ impl Builder<'_> {
         let code = matched.code;
         let result = op.results.first().cloned().unwrap_or(Type::Bits(32));
         let right = self.right(&rule.right, &result);
-        quote! { 'rule: { #code return Some((#right, #number)); } }
+        quote! {
+            'rule: {
+                #code
+                if cx.is_off(#number) { break 'rule; }
+                cx.fired(#number);
+                return Some(#right);
+            }
+        }
     }
 }
 
@@ -82,15 +89,15 @@ pub fn emit(spec: &Spec, rules: &RuleTable) -> TokenStream {
             }
         }
         functions.push(quote! {
-            fn #function(cx: &mut Builder, imm: u64, aux: u32, args: &[Value]) -> Option<(Value, u16)> {
+            fn #function(cx: &mut Builder, imm: u64, aux: u32, args: &[Value]) -> Option<Value> {
                 #(#bodies)*
                 None
             }
         });
     }
     quote! {
-        /// A cheaper way to compute an operator, if a rule knows one, and the rule's number.
-        pub fn simplify(cx: &mut Builder, op: Op, imm: u64, aux: u32, args: &[Value]) -> Option<(Value, u16)> {
+        /// A cheaper way to compute an operator, if a rule knows one.
+        pub fn simplify(cx: &mut Builder, op: Op, imm: u64, aux: u32, args: &[Value]) -> Option<Value> {
             match op { #(#arms,)* _ => None }
         }
         #(#functions)*

@@ -319,11 +319,8 @@ impl<'a> Meaning<'a> {
             }
             // The second operand unless the first is strictly less, or greater.
             "sse_min" | "sse_max" => {
-                let first = if name == "sse_min" {
-                    graph.compare(Op::FloatLess, a, b)
-                } else {
-                    graph.compare(Op::FloatLess, b, a)
-                };
+                let first =
+                    if name == "sse_min" { graph.compare(Op::FloatLess, a, b) } else { graph.compare(Op::FloatLess, b, a) };
                 graph.select(first, a, b)
             }
             _ => return Err(format!("`{name}` has no meaning")),

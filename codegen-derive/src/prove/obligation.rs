@@ -401,7 +401,8 @@ impl<'a> Context<'a> {
                         values.reverse();
                     }
                     let mut scope = Scope::new();
-                    let covered = self.covers(&mut builder, earlier, &patterns, &values, &rule.immediates, &immediates, &mut scope)?;
+                    let covered =
+                        self.covers(&mut builder, earlier, &patterns, &values, &rule.immediates, &immediates, &mut scope)?;
                     let Some(mut applies) = covered else { continue };
                     for condition in earlier.conditions.iter().chain(&earlier.preferences) {
                         let holds = builder.meaning.term(condition, &scope)?;
@@ -536,8 +537,7 @@ impl<'a> Context<'a> {
         let (other, _) = builder.run(op, &exchanged, &immediates)?;
         let result = result.ok_or("it gives nothing")?;
         let value = builder.input("result", &result.ty);
-        let (here, there) =
-            (builder.meaning.allows(result, &scope, value)?, builder.meaning.allows(result, &other, value)?);
+        let (here, there) = (builder.meaning.allows(result, &scope, value)?, builder.meaning.allows(result, &other, value)?);
         let same = builder.graph().equal(here, there);
         builder.goal("what is a result is one for the operands exchanged", same);
         builder.effects.finish(&mut builder.meaning.graph);

@@ -130,7 +130,8 @@ impl Process {
             }
         };
         let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let mut child = started.map_err(|error| format!("{} is not in {}: {error}", solver.program(), directory.display()))?;
+        let mut child =
+            started.map_err(|error| format!("{} is not in {}: {error}", solver.program(), directory.display()))?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(format!("{} has no input or output", solver.program()));
         };

@@ -406,10 +406,8 @@ impl Graph {
     pub fn binary(&mut self, op: Op, a: Term, b: Term) -> Term {
         let sort = self.sort(a);
         debug_assert_eq!(sort, self.sort(b), "{op:?}");
-        let symmetric = matches!(
-            op,
-            Op::Add | Op::Multiply | Op::BitAnd | Op::BitOr | Op::BitXor | Op::FloatAdd | Op::FloatMultiply
-        );
+        let symmetric =
+            matches!(op, Op::Add | Op::Multiply | Op::BitAnd | Op::BitOr | Op::BitXor | Op::FloatAdd | Op::FloatMultiply);
         let (a, b) = if symmetric && a > b { (b, a) } else { (a, b) };
         let zero = |term| self.value_of(term) == Some(0);
         match op {

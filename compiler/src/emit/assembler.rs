@@ -2,8 +2,8 @@
 //!
 //! Takes instructions over physical registers and labels; gives bytes with every branch inside the function in its
 //! shortest form. Straight-line bytes are encoded once, as they come; branches are only noted. When the function is
-//! complete, branch sizes start short and grow until every distance fits (each pass only grows, so it ends), then the
-//! bytes are put together. Every byte comes from the encoder of a described instruction.
+//! complete, branch sizes start short and grow until every distance fits (each pass only grows, so it ends; after
+//! [`PASSES`] all that is left grows at once), then the bytes are put together. Every byte comes from the encoder of a described instruction.
 
 use crate::error::{CompileError, ErrorKind, Result};
 use crate::machine::{Cc, Inst, Label};
@@ -19,6 +19,10 @@ pub struct Position {
     bytes: u32,
     branches: u32,
 }
+
+/// Passes over the branches. Ordinary functions need three or four; branches can be laid out so that each makes one other
+/// grow in the next pass.
+const PASSES: usize = 32;
 
 const UNBOUND: Position = Position { bytes: u32::MAX, branches: u32::MAX };
 
@@ -92,7 +96,7 @@ impl Assembler {
         let count = self.branches.len();
         // sizes[i]: bytes of branches before branch i
         let mut before = vec![0u32; count + 1];
-        loop {
+        for pass in 0.. {
             for (i, branch) in self.branches.iter().enumerate() {
                 before[i + 1] = before[i] + size(branch);
             }
@@ -106,7 +110,7 @@ impl Assembler {
                 let target = self.targets[branch.target.0 as usize];
                 let to = target.bytes.wrapping_add(before[(target.branches as usize).min(count)]);
                 let distance = i64::from(to) - i64::from(end);
-                if !(-128..128).contains(&distance) {
+                if !(-128..128).contains(&distance) || pass == PASSES {
                     self.branches[i].long = true;
                     grown = true;
                 }

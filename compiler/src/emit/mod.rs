@@ -57,6 +57,8 @@ pub struct CompiledFunction {
     pub frame_size: u32,
     /// Where each instruction came from, by code offset (filled when asked for).
     pub origins: Vec<(u32, Origin)>,
+    /// The rules that fired (filled when asked for).
+    pub fired: Vec<u16>,
 }
 
 /// Encodes a function. `keep_origins`: record which rule made which bytes.
@@ -78,7 +80,8 @@ pub fn emit(code: &VCode, allocation: &Output, keep_origins: bool) -> Result<Com
         keep_origins,
     };
     emitter.function(code, allocation)?;
-    emitter.finish()
+    let fired = if keep_origins { code.fired.clone() } else { Vec::new() };
+    Ok(CompiledFunction { fired, ..emitter.finish()? })
 }
 
 struct Island {
@@ -122,6 +125,7 @@ impl Emitter {
         for (nth, &block) in kept.iter().enumerate() {
             let next = kept.get(nth + 1).copied();
             self.asm.bind(self.labels[block]);
+            let succs: Vec<usize> = code.blocks[block].succs.iter().map(|succ| order.final_target(succ.index())).collect();
             let edits = allocation.block_insts_and_edits(code, regalloc2::Block::new(block));
             for item in edits {
                 match item {
@@ -134,8 +138,6 @@ impl Emitter {
                         if self.keep_origins {
                             self.origins.push((self.asm.position(), origin));
                         }
-                        let succs: Vec<usize> =
-                            code.blocks[block].succs.iter().map(|succ| order.final_target(succ.index())).collect();
                         self.instruction(minst, origin, &succs, next)?;
                     }
                 }
@@ -336,6 +338,7 @@ impl Emitter {
             frame_size: self.frame,
             origins: self.origins.iter().map(|&(at, origin)| (assembled.offset(at), origin)).collect(),
             code: assembled.code,
+            fired: Vec::new(),
         })
     }
 }

@@ -3,15 +3,17 @@
 //! Takes a module and a body, validates the body operator by operator, and gives its [`Function`]. Structured control
 //! becomes blocks as it comes; code that cannot be reached makes nothing. Nothing recurses on nesting depth.
 
+mod bulk;
 mod operators;
 pub mod ssa;
 
 use crate::error::{CompileError, ErrorKind, Result};
-use crate::ir::{Block, BlockCall, ENTRY, Function, Op, Span, Type, Value};
+use crate::ir::{Block, BlockCall, ENTRY, Function, Inst, Op, Span, Type, Value};
 use crate::layout::Gate;
+use crate::limits;
 use crate::module::{Body, Module, invalid, ir_type, ir_types};
 use rustc_hash::FxHashMap;
-use ssa::Ssa;
+use ssa::{Construct, Ssa};
 use wasmparser::{BlockType, FuncValidatorAllocations, Operator};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,6 +38,9 @@ struct Frame {
     height: usize,
     /// Parameters kept for the other arm.
     kept: Vec<Value>,
+    /// The block that was being filled when the construct began, and how many locals had been set.
+    before: Block,
+    clock: u32,
     /// Whether code before the construct could be reached.
     entered: bool,
 }
@@ -53,6 +58,10 @@ pub struct Translator<'m, 'a> {
     loop_depth: u32,
     /// Bases and fields that never change: one value for the whole function, made in the entry block.
     fields: FxHashMap<(Op, u64), Value>,
+    /// Their instructions, which go in front of the entry block's at the end.
+    prologue: Vec<Inst>,
+    /// Arguments passed by branches so far.
+    branch_arguments: usize,
 }
 
 impl<'m, 'a> Translator<'m, 'a> {
@@ -75,6 +84,8 @@ impl<'m, 'a> Translator<'m, 'a> {
             offset: 0,
             loop_depth: 0,
             fields: FxHashMap::default(),
+            prologue: Vec::new(),
+            branch_arguments: 0,
         };
         translator.func.results = ir_types(&ty.results);
         let entry = translator.func.new_block();
@@ -84,9 +95,13 @@ impl<'m, 'a> Translator<'m, 'a> {
             let value = translator.func.new_param(entry, ty);
             translator.ssa.write(entry, local as u32, value);
         }
-        translator.ssa.seal(&mut translator.func, entry);
+        translator.ssa.seal(&mut translator.func, entry, None);
         translator.body(body, allocations)?;
         let mut func = translator.func;
+        let mut insts = translator.ssa.take_zeros();
+        insts.append(&mut translator.prologue);
+        insts.append(&mut func.blocks[ENTRY.index()].insts);
+        func.blocks[ENTRY.index()].insts = insts;
         ssa::remove_redundant_params(&mut func);
         Ok(func)
     }
@@ -119,6 +134,8 @@ impl<'m, 'a> Translator<'m, 'a> {
             results,
             height: 0,
             kept: Vec::new(),
+            before: ENTRY,
+            clock: self.ssa.clock(),
             entered: true,
         });
         let mut operators = wasmparser::OperatorsReader::new(reader);
@@ -128,6 +145,11 @@ impl<'m, 'a> Translator<'m, 'a> {
             let operator = operators.read().map_err(invalid)?;
             validator.op(offset, &operator).map_err(invalid)?;
             self.operator(operator)?;
+            let arguments = self.branch_arguments + self.ssa.branch_arguments;
+            let searched = self.ssa.steps > limits::STEPS;
+            if searched || self.func.values.len() > limits::VALUES || arguments > limits::BRANCH_ARGUMENTS {
+                return Err(limits::exceeded("too many values, or too many of them meet at branches").at(offset as u64));
+            }
         }
         operators.finish().map_err(invalid)?;
         *allocations = validator.into_allocations();
@@ -158,7 +180,7 @@ impl<'m, 'a> Translator<'m, 'a> {
             return value;
         }
         let inst = self.func.new_inst(op, imm, 0, &[], op.info().results, 0);
-        self.func.blocks[ENTRY.index()].insts.insert(0, inst);
+        self.prologue.push(inst);
         let value = Value(self.func.inst(inst).first_result);
         self.fields.insert((op, imm), value);
         value
@@ -174,6 +196,7 @@ impl<'m, 'a> Translator<'m, 'a> {
         let start = self.func.targets.len() as u32;
         for (block, args) in targets {
             let target = self.func.targets.len() as u32;
+            self.branch_arguments += args.len();
             self.func.targets.push(BlockCall { block, args });
             self.ssa.add_edge(self.current, block, target);
         }
@@ -217,6 +240,7 @@ impl<'m, 'a> Translator<'m, 'a> {
     }
 
     fn push_frame(&mut self, kind: FrameKind, ty: BlockType, branch: Option<Block>, other: Option<Block>, end: Block) {
+        let before = self.current;
         let (params, results) = self.block_type(ty);
         let height = self.stack.len() - params.len();
         let kept = if kind == FrameKind::If { self.top(params.len()) } else { Vec::new() };
@@ -230,6 +254,8 @@ impl<'m, 'a> Translator<'m, 'a> {
             results,
             height,
             kept,
+            before,
+            clock: self.ssa.clock(),
             entered: true,
         });
     }
@@ -253,6 +279,8 @@ impl<'m, 'a> Translator<'m, 'a> {
             branch_arity: 0,
             height: self.stack.len(),
             kept: Vec::new(),
+            before: ENTRY,
+            clock: 0,
             entered: false,
         });
     }
@@ -268,11 +296,11 @@ impl<'m, 'a> Translator<'m, 'a> {
         let args = self.stack.split_off(self.stack.len() - params.len());
         let values: Vec<Value> = params.iter().map(|&ty| self.func.new_param(header, ty)).collect();
         self.jump(header, args);
-        self.loop_depth += 1;
-        self.switch_to(header);
         self.stack.extend(values);
         let end = self.end_block(ty);
         self.push_frame(FrameKind::Loop, ty, Some(header), None, end);
+        self.loop_depth += 1;
+        self.switch_to(header);
     }
 
     fn start_if(&mut self, ty: BlockType) {
@@ -281,8 +309,8 @@ impl<'m, 'a> Translator<'m, 'a> {
         let (yes, no) = (self.func.new_block(), self.func.new_block());
         self.push_frame(FrameKind::If, ty, None, Some(no), end);
         self.emit_terminator(Op::BrIf, 0, &[condition], vec![(yes, Vec::new()), (no, Vec::new())]);
-        self.ssa.seal(&mut self.func, yes);
-        self.ssa.seal(&mut self.func, no);
+        self.ssa.seal(&mut self.func, yes, None);
+        self.ssa.seal(&mut self.func, no, None);
         self.switch_to(yes);
     }
 
@@ -324,11 +352,12 @@ impl<'m, 'a> Translator<'m, 'a> {
             self.switch_to(other);
             self.jump(frame.end, std::mem::take(&mut frame.kept));
         }
+        let construct = Some(Construct { before: frame.before, from: frame.clock, to: self.ssa.clock() });
         if frame.kind == FrameKind::Loop {
-            self.ssa.seal(&mut self.func, frame.branch);
+            self.ssa.seal(&mut self.func, frame.branch, construct);
             self.loop_depth -= 1;
         }
-        self.ssa.seal(&mut self.func, frame.end);
+        self.ssa.seal(&mut self.func, frame.end, construct);
         if self.ssa.has_preds(frame.end) {
             self.switch_to(frame.end);
             let results = &self.func.blocks[frame.end.index()].params[..frame.results.len()];
@@ -355,7 +384,7 @@ impl<'m, 'a> Translator<'m, 'a> {
         let args = self.top(arity);
         let next = self.func.new_block();
         self.emit_terminator(Op::BrIf, 0, &[condition], vec![(block, args), (next, Vec::new())]);
-        self.ssa.seal(&mut self.func, next);
+        self.ssa.seal(&mut self.func, next, None);
         self.switch_to(next);
     }
 

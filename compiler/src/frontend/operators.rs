@@ -70,7 +70,7 @@ impl Translator<'_, '_> {
     }
 
     /// A gate call: indices first, then operands from the stack.
-    fn gate_with(&mut self, gate: Gate, indices: &[u32], operands: usize) {
+    pub(super) fn gate_with(&mut self, gate: Gate, indices: &[u32], operands: usize) {
         let mut args: Vec<Value> = Vec::with_capacity(indices.len() + operands);
         for &index in indices {
             args.push(self.constant(Op::I32Const, u64::from(index)));
@@ -255,8 +255,8 @@ impl Translator<'_, '_> {
                 self.stack.push(value);
             }
             Operator::MemoryGrow { mem } => self.gate_with(Gate::MemoryGrow, &[*mem], 1),
-            Operator::MemoryCopy { dst_mem, src_mem } => self.gate_with(Gate::MemoryCopy, &[*dst_mem, *src_mem], 3),
-            Operator::MemoryFill { mem } => self.gate_with(Gate::MemoryFill, &[*mem], 3),
+            Operator::MemoryCopy { dst_mem, src_mem } => self.memory_copy(*dst_mem, *src_mem),
+            Operator::MemoryFill { mem } => self.memory_fill(*mem),
             Operator::MemoryInit { data_index, mem } => self.gate_with(Gate::MemoryInit, &[*mem, *data_index], 3),
             Operator::DataDrop { data_index } => self.gate_with(Gate::DataDrop, &[*data_index], 0),
             _ => return false,

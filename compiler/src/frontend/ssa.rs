@@ -3,17 +3,34 @@
 //! A local read in a block that does not set it is looked for in the predecessors; only a join that needs it gets a
 //! parameter. A block is sealed when no further predecessor can come. Nothing recurses: parameters whose arguments are
 //! still to be found wait in a list. Parameters that turn out to have one value are removed at the end.
+//!
+//! Control is structured, so a local that is not set inside a construct has at its end the value it had at its start:
+//! the construct's joins are skipped, and many locals times many blocks do not make as many parameters.
 
-use crate::ir::{Block, ENTRY, Function, Type, Value, ValueDef, constant_op};
+use crate::ir::{Block, ENTRY, Function, Inst, Type, Value, ValueDef, constant_op};
+use crate::limits::{BRANCH_ARGUMENTS, STEPS};
 use rustc_hash::FxHashMap;
+
+/// What lies between a join and the block in front of its construct.
+#[derive(Clone, Copy)]
+pub struct Construct {
+    /// The block that was being filled when the construct began.
+    pub before: Block,
+    /// Number of local.set before the construct, and before its end.
+    pub from: u32,
+    pub to: u32,
+}
 
 #[derive(Default)]
 struct BlockState {
     sealed: bool,
+    construct: Option<Construct>,
+    /// The construct together with all that precede it directly.
+    series: Option<Construct>,
     /// Predecessors: the block and the number of the edge among the function's targets.
     preds: Vec<(Block, u32)>,
-    /// Parameters made before the block was sealed, with their local.
-    incomplete: Vec<(u32, Value)>,
+    /// Parameters made before the block was sealed: their local, and their number in the block.
+    incomplete: Vec<(u32, u32)>,
     /// Parameters that are not locals (block results) come first.
     defs: FxHashMap<u32, Value>,
 }
@@ -22,9 +39,17 @@ struct BlockState {
 pub struct Ssa {
     blocks: Vec<BlockState>,
     pub local_types: Vec<Type>,
-    /// Parameters whose arguments are to be found: block, local, value.
-    pending: Vec<(Block, u32, Value)>,
+    /// For each local that is set, when: numbers of local.set.
+    sets: FxHashMap<u32, Vec<u32>>,
+    clock: u32,
+    /// Blocks looked at so far. Beyond the limit the function will be refused.
+    pub steps: usize,
+    /// Parameters whose arguments are to be found: block, local, number in the block.
+    pending: Vec<(Block, u32, u32)>,
     zeros: FxHashMap<Type, Value>,
+    zero_insts: Vec<Inst>,
+    /// Arguments given to parameters so far. Beyond the limit no more are looked for: the function will be refused.
+    pub branch_arguments: usize,
 }
 
 impl Ssa {
@@ -41,7 +66,22 @@ impl Ssa {
     }
 
     pub fn write(&mut self, block: Block, local: u32, value: Value) {
+        self.sets.entry(local).or_default().push(self.clock);
+        self.clock += 1;
         self.state(block).defs.insert(local, value);
+    }
+
+    /// Number of local.set so far.
+    pub fn clock(&self) -> u32 {
+        self.clock
+    }
+
+    /// Whether a local keeps its value through a construct.
+    fn passes(&self, construct: Construct, local: u32) -> bool {
+        self.sets.get(&local).is_none_or(|sets| {
+            let first = sets.partition_point(|&at| at < construct.from);
+            sets.get(first).is_none_or(|&at| at >= construct.to)
+        })
     }
 
     /// Notes an edge; `target` is its number among the function's targets.
@@ -49,12 +89,17 @@ impl Ssa {
         self.state(to).preds.push((from, target));
     }
 
-    /// No further predecessor will come.
-    pub fn seal(&mut self, func: &mut Function, block: Block) {
+    /// No further predecessor will come. `construct` says what a join belongs to.
+    pub fn seal(&mut self, func: &mut Function, block: Block, construct: Option<Construct>) {
+        let series = construct.map(|construct| match self.state(construct.before).series {
+            Some(earlier) => Construct { to: construct.to, ..earlier },
+            None => construct,
+        });
         let state = self.state(block);
         state.sealed = true;
-        for (local, value) in std::mem::take(&mut state.incomplete) {
-            self.pending.push((block, local, value));
+        (state.construct, state.series) = (construct, series);
+        for (local, number) in std::mem::take(&mut state.incomplete) {
+            self.pending.push((block, local, number));
         }
         self.settle(func);
     }
@@ -75,34 +120,52 @@ impl Ssa {
                 break value;
             }
             path.push(at);
+            let skipped = [state.series, state.construct];
+            if let Some(construct) = skipped.into_iter().flatten().find(|construct| self.passes(*construct, local)) {
+                at = construct.before;
+                continue;
+            }
+            let state = self.state(at);
             match (state.sealed, state.preds.as_slice()) {
                 (true, [(pred, _)]) => at = *pred,
                 (true, []) => break self.zero(func, local),
                 (sealed, _) => {
                     let ty = self.local_types[local as usize];
+                    let number = func.blocks[at.index()].params.len() as u32;
                     let value = func.new_param(at, ty);
                     if sealed {
-                        self.pending.push((at, local, value));
+                        self.pending.push((at, local, number));
                     } else {
-                        self.state(at).incomplete.push((local, value));
+                        self.state(at).incomplete.push((local, number));
                     }
                     break value;
                 }
             }
         };
-        for at in path {
-            self.write(at, local, value);
+        self.steps += path.len();
+        // Further walks end here; after a long one a mark now and then is enough.
+        for at in path.iter().step_by(1 + path.len() / 64) {
+            self.state(*at).defs.insert(local, value);
         }
         value
     }
 
     fn settle(&mut self, func: &mut Function) {
-        while let Some((block, local, param)) = self.pending.pop() {
-            // Arguments stand in the order of the parameters, so each edge must already have those before this one.
-            let number = func.blocks[block.index()].params.iter().position(|&value| value == param).unwrap_or(0);
+        while let Some((block, local, number)) = self.pending.pop() {
+            let number = number as usize;
+            self.branch_arguments += self.state(block).preds.len();
+            if self.branch_arguments > BRANCH_ARGUMENTS || self.steps > STEPS {
+                self.pending.clear();
+                return;
+            }
+            let construct = self.state(block).construct.filter(|construct| self.passes(*construct, local));
+            let param = func.blocks[block.index()].params[number];
             for n in 0..self.state(block).preds.len() {
                 let (pred, target) = self.state(block).preds[n];
-                let value = self.find(func, pred, local);
+                let value = match construct {
+                    Some(construct) if construct.before != pred => param,
+                    _ => self.find(func, pred, local),
+                };
                 let args = &mut func.targets[target as usize].args;
                 if args.len() <= number {
                     args.resize(number + 1, value);
@@ -117,9 +180,14 @@ impl Ssa {
         let ty = self.local_types[local as usize];
         *self.zeros.entry(ty).or_insert_with(|| {
             let inst = func.new_inst(constant_op(ty), 0, 0, &[], &[ty], 0);
-            func.blocks[ENTRY.index()].insts.insert(0, inst);
+            self.zero_insts.push(inst);
             Value(func.inst(inst).first_result)
         })
+    }
+
+    /// The zeros' instructions, which belong at the function's start.
+    pub fn take_zeros(&mut self) -> Vec<Inst> {
+        std::mem::take(&mut self.zero_insts)
     }
 }
 

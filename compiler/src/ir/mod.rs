@@ -131,6 +131,8 @@ pub struct Function {
     /// Reachable blocks in emission order; the entry is first and definitions precede uses.
     pub layout: Vec<Block>,
     pub results: Vec<Type>,
+    /// The rules of spec/simplify that fired, in order.
+    pub fired: Vec<u16>,
 }
 
 pub const ENTRY: Block = Block(0);

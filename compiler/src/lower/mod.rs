@@ -7,10 +7,11 @@
 
 pub mod convention;
 
+use crate::compile::Options;
 use crate::error::{CompileError, ErrorKind, Result};
 use crate::ir::{self, ENTRY, Function, Op, OpKind, Type, Value};
 use crate::layout::TrapCode;
-use crate::machine::{Amode, Base, Cc, CpuFeatures, Feature, Inst, NO_SITE, Reg, RegClass, RegMem};
+use crate::machine::{Amode, Base, Cc, Feature, Inst, NO_SITE, Reg, RegClass, RegMem};
 use crate::simplify::{has_effect, is_barrier};
 use crate::vcode::{Call, Callee, Join, MInst, NO_RULE, Origin, VBlock, VCode};
 use convention::{Convention, Place, class_of};
@@ -32,7 +33,7 @@ const MANY: u32 = u32::MAX - 1;
 pub struct Lower<'a> {
     func: &'a Function,
     conventions: &'a [Convention],
-    cpu: CpuFeatures,
+    options: &'a Options,
     code: VCode,
     /// Virtual register of each value, once asked for.
     registers: Vec<u32>,
@@ -46,7 +47,9 @@ pub struct Lower<'a> {
     /// The operator being lowered: its instructions, and constants to stand before them.
     sequence: Vec<(MInst, Origin)>,
     before: Vec<(MInst, Origin)>,
+    /// Constants of this operator, each with its register; and where in the list a value's is, if it is there.
     constants: Vec<(Value, Reg)>,
+    constant_at: Vec<u32>,
     origin: Origin,
     site: u32,
     branch: Option<(Cc, Option<(Join, Cc)>)>,
@@ -54,11 +57,11 @@ pub struct Lower<'a> {
 }
 
 /// Lowers a function.
-pub fn lower(func: &Function, own: &Convention, conventions: &[Convention], cpu: CpuFeatures) -> Result<VCode> {
+pub fn lower(func: &Function, own: &Convention, conventions: &[Convention], options: &Options) -> Result<VCode> {
     let mut lower = Lower {
         func,
         conventions,
-        cpu,
+        options,
         code: VCode::default(),
         registers: vec![UNASSIGNED; func.values.len()],
         user: vec![UNASSIGNED; func.values.len()],
@@ -68,11 +71,13 @@ pub fn lower(func: &Function, own: &Convention, conventions: &[Convention], cpu:
         sequence: Vec::new(),
         before: Vec::new(),
         constants: Vec::new(),
+        constant_at: vec![0; func.values.len()],
         origin: Origin { wasm_offset: 0, rule: NO_RULE },
         site: NO_SITE,
         branch: None,
         failure: None,
     };
+    lower.code.fired.extend(&func.fired);
     lower.analyse();
     lower.function(own)?;
     let mut code = lower.code;
@@ -102,7 +107,7 @@ impl Lower<'_> {
         self.func.constant(value)
     }
     pub fn has(&self, feature: Feature) -> bool {
-        self.cpu.has(feature)
+        self.options.cpu.has(feature)
     }
 
     /// Whether the instruction that defines `value` may move to `root`: it is used once, on the way to `root` only, and no
@@ -140,15 +145,23 @@ impl Lower<'_> {
         self.site = self.func.inst(inst).wasm_offset;
     }
 
-    /// Enters a rule; gives the access site to return to.
-    pub fn enter(&mut self) -> u32 {
-        self.site
+    /// Whether a rule is switched off.
+    pub fn is_off(&self, rule: u16) -> bool {
+        self.options.without == Some(rule)
     }
-    pub fn leave(&mut self, site: u32) {
+
+    /// Enters a rule that fired; gives the rule and access site to return to.
+    pub fn enter(&mut self, rule: u16) -> (u16, u32) {
+        self.code.fired.push(rule);
+        (std::mem::replace(&mut self.origin.rule, rule), self.site)
+    }
+
+    /// Leaves a rule. What follows the operator's own rule (a branch) is still of that rule.
+    pub fn leave(&mut self, (rule, site): (u16, u32)) {
+        if rule != NO_RULE {
+            self.origin.rule = rule;
+        }
         self.site = site;
-    }
-    pub fn fired(&mut self, _: ir::Inst, rule: u16) {
-        self.origin.rule = rule;
     }
 
     /// The register of a value. A constant is made anew for each operator that uses it.
@@ -216,9 +229,13 @@ impl Lower<'_> {
     }
 
     fn constant(&mut self, value: Value, inst: ir::Inst) -> Reg {
-        if let Some(&(_, reg)) = self.constants.iter().find(|(known, _)| *known == value) {
+        let at = &mut self.constant_at[value.index()];
+        if let Some(&(known, reg)) = self.constants.get(*at as usize)
+            && known == value
+        {
             return reg;
         }
+        *at = self.constants.len() as u32;
         let reg = self.temp(class_of(self.func.ty(value)));
         self.constants.push((value, reg));
         let sequence = std::mem::take(&mut self.sequence);

@@ -18,6 +18,7 @@ use core::arch::global_asm;
 use vwasm_runtime::image::{ImageHeader, MAGIC, PAYLOAD_ADDRESS};
 use vwasm_runtime::instance::InstantiateError;
 use vwasm_runtime::manifest::Manifest;
+use vwasm_runtime::shown::shown;
 use vwasm_runtime::store::{Config, Extern, Module, Store};
 use vwasm_runtime::sys;
 use vwasm_runtime::trap::{Trap, TrapKind};
@@ -32,6 +33,14 @@ const FAILED: i32 = 1;
 fn fail(message: &str) -> ! {
     sys::write_all(2, format!("error: {message}\n").as_bytes());
     sys::exit(FAILED)
+}
+
+fn damaged() -> ! {
+    fail("this executable is damaged: it is not as vwasm compile wrote it")
+}
+
+extern "C" fn fault() -> ! {
+    damaged()
 }
 
 /// A NUL-terminated string of the process's arguments or environment.
@@ -62,14 +71,21 @@ extern "C" fn main(stack: *const usize) -> ! {
         }
         (arguments, show)
     };
+    vwasm_runtime::trap::guard(fault);
     // SAFETY: the payload's first segment is mapped here in every executable the compiler writes.
     let header = unsafe { (PAYLOAD_ADDRESS as *const ImageHeader).read() };
     if header.magic != MAGIC {
         fail("this executable has no program in it; it was not written by vwasm compile");
     }
-    // SAFETY: the header says where the mapped manifest is.
+    if !header.is_placed() {
+        damaged();
+    }
+    // SAFETY: the header says where the mapped manifest is; if the file ends before it does, the handler of `guard` ends the
+    // process.
     let manifest = unsafe { core::slice::from_raw_parts(header.manifest as *const u8, header.manifest_length as usize) };
-    let Ok(manifest) = Manifest::decode(manifest) else { fail("this executable is damaged: its manifest cannot be read") };
+    let decoded = Manifest::decode(manifest).ok();
+    let fits = |manifest: &Manifest| manifest.is_consistent(header.code_length, header.data_length);
+    let Some(manifest) = decoded.filter(fits) else { damaged() };
     if show_grants {
         grants(&manifest);
     }
@@ -104,7 +120,7 @@ fn grants(manifest: &Manifest) -> ! {
     }
     text.push_str(&format!("stack {} bytes\n", manifest.grants.stack_size));
     for import in &manifest.imports {
-        text.push_str(&format!("import {}.{}\n", import.module, import.name));
+        text.push_str(&format!("import {}.{}\n", shown(&import.module), shown(&import.name)));
     }
     sys::write_all(1, text.as_bytes());
     sys::exit(0)
@@ -126,7 +142,7 @@ fn run(manifest: Manifest, header: &ImageHeader, arguments: Vec<Vec<u8>>) -> Res
     for import in &manifest.imports {
         match Wasi::function(&wasi, &mut store, &import.name) {
             Some(function) if import.module == "wasi_snapshot_preview1" => imports.push(Extern::Function(function)),
-            _ => fail(&format!("nothing provides the import {}.{}", import.module, import.name)),
+            _ => fail(&format!("nothing provides the import {}.{}", shown(&import.module), shown(&import.name))),
         }
     }
     // SAFETY: the kernel mapped both segments for the life of the process.

@@ -111,11 +111,22 @@ fn function_type(params: &str, results: &[ValueType]) -> FunctionType {
     FunctionType { params, results: results.to_vec() }
 }
 
-/// Whether a function of this name is here (or answers `nosys`).
-pub fn provides(name: &str) -> bool {
-    name == "proc_exit"
-        || FUNCTIONS.iter().any(|(known, ..)| *known == name)
-        || MISSING.iter().any(|(known, _)| *known == name)
+/// The type of a function of the interface, if it is known.
+pub fn type_of(name: &str) -> Option<FunctionType> {
+    if name == "proc_exit" {
+        return Some(function_type("i", &[]));
+    }
+    let known = FUNCTIONS
+        .iter()
+        .map(|(known, params, _)| (known, params))
+        .chain(MISSING.iter().map(|(known, params)| (known, params)));
+    let (_, params) = known.into_iter().find(|(known, _)| **known == name)?;
+    Some(function_type(params, &[ValueType::I32]))
+}
+
+/// Names of all functions of the interface.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    FUNCTIONS.iter().map(|(name, ..)| *name).chain(MISSING.iter().map(|(name, _)| *name)).chain(["proc_exit"])
 }
 
 impl Wasi {
