@@ -1,5 +1,7 @@
 //! The `vwasm` command.
 
+mod rules;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -37,7 +39,7 @@ Exit status, of `vwasm run` and of compiled executables:
 
 /// WebAssembly to sandboxed x86-64 Linux executables, compiled by rules.
 #[derive(Parser)]
-#[command(version, max_term_width = 100, after_help = MORE)]
+#[command(version = rules::VERSION.as_str(), max_term_width = 100, after_help = MORE)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -51,6 +53,8 @@ enum Command {
     Run(RunArgs),
     /// Run official test scripts and count their assertions.
     Wast(WastArgs),
+    /// The rules the compiler is made of, and their proofs.
+    Rules(rules::RulesArgs),
 }
 
 #[derive(Args)]
@@ -151,6 +155,7 @@ fn main() -> ExitCode {
         Command::Compile(args) => compile_command(&args).map_err(|error| in_file(&args.module, error)),
         Command::Run(args) => run_command(&args).map_err(|error| in_file(&args.module, error)),
         Command::Wast(args) => wast_command(&args),
+        Command::Rules(args) => return rules::command(args),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error}");
