@@ -1,5 +1,7 @@
 //! The `vwasm` command.
 
+mod rules;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -38,7 +40,7 @@ Exit status, of `vwasm run` and of compiled executables:
 
 /// WebAssembly to sandboxed x86-64 Linux executables, compiled by rules.
 #[derive(Parser)]
-#[command(version, max_term_width = 100, after_help = MORE)]
+#[command(version = rules::VERSION.as_str(), max_term_width = 100, after_help = MORE)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -54,6 +56,8 @@ enum Command {
     Verify(VerifyArgs),
     /// Run official test scripts and count their assertions.
     Wast(WastArgs),
+    /// The rules the compiler is made of, and their proofs.
+    Rules(rules::RulesArgs),
 }
 
 #[derive(Args)]
@@ -179,6 +183,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run_command(&args).map_err(|error| in_file(&args.module, error)),
         Command::Verify(args) => verify_command(&args).map_err(|error| in_file(&args.executable, error)),
         Command::Wast(args) => wast_command(&args),
+        Command::Rules(args) => return rules::command(args),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error}");
