@@ -156,11 +156,24 @@ pub fn prove(directory: &Path, what: &Prove) -> Result<(), String> {
     // Mutants say something of a rule that is proved only, so they come after.
     let asked = wanted.len();
     let progress = Progress::new();
+    // What is proved is kept even if this is interrupted.
+    let saved = Mutex::new((lock.clone(), Instant::now()));
     let done = run::all(
         wanted,
         &options,
         |(obligation, _), solvers| run::decide(obligation, solvers, &options),
-        |number, decided| progress.tell("obligations", number, asked, &decided.item.0.name),
+        |number, decided| {
+            progress.tell("obligations", number, asked, &decided.item.0.name);
+            if let (Outcome::Proved(entry), Ok(mut saved)) = (&decided.outcome, saved.lock()) {
+                let (kind, name) = decided.item.0.key();
+                saved.0.insert(&kind, &name, entry.clone());
+                if saved.1.elapsed() > Duration::from_secs(5) {
+                    saved.1 = Instant::now();
+                    // The last write, at the end, tells of errors.
+                    let _ = saved.0.write(&lock_path);
+                }
+            }
+        },
     );
     progress.end();
     let mut complaints: Vec<String> = failed.iter().map(|text| format!("error: has no meaning: {text}\n")).collect();

@@ -68,9 +68,7 @@ impl Obligation {
         let reached = self.graph.reached(&self.assumed);
         let spoken: Vec<Term> = reached.into_iter().filter(|&term| matches!(self.graph.node(term).op, Op::Var(_))).collect();
         let &[variable] = spoken.as_slice() else { return None };
-        let (Op::Var(number), Sort::Bits(width)) = (self.graph.node(variable).op, self.graph.sort(variable)) else {
-            return None;
-        };
+        let (Op::Var(number), Sort::Bits(width)) = (self.graph.node(variable).op, self.graph.sort(variable)) else { return None };
         let allowed = |value: u128| {
             let mut values = vec![0; self.graph.variables.len()];
             values[number as usize] = value & mask(width);
@@ -78,11 +76,10 @@ impl Obligation {
             self.assumed.iter().all(|term| computed[term.0 as usize] != 0)
         };
         // If numbers of no special kind are allowed there are too many.
-        if [7u128, 11, 13, 96, 224, 0x7e0, 0x1234_5678, u128::MAX - 6, 0x6_0000_0000].into_iter().any(allowed) {
+        if [7u128, 11, 13, 224, 352, 0x7e0, 0x1234_5678, u128::MAX - 6, 0x7_0000_0000].into_iter().any(allowed) {
             return None;
         }
-        let candidates =
-            [1u128, 3, 5, 9].into_iter().flat_map(|odd| (0..width).map(move |shift| odd << shift & mask(width)));
+        let candidates = [1u128, 3, 5, 9].into_iter().flat_map(|odd| (0..width).map(move |shift| odd << shift & mask(width)));
         let mut values: Vec<u128> = candidates.filter(|&value| allowed(value)).collect();
         values.sort_unstable();
         values.dedup();
@@ -107,9 +104,10 @@ impl Obligation {
         self.assumed.iter().filter(alone).all(|term| computed[term.0 as usize] != 0)
     }
 
-    /// One script for each value of a number, and one that says there are no others.
-    fn by_values(&self) -> Option<Strategy> {
-        let (variable, values) = self.few_values()?;
+    /// One script for each value of a number, and one that says there are no others: over bits, and over integers if those
+    /// have a meaning.
+    fn by_values(&self) -> Vec<Strategy> {
+        let Some((variable, values)) = self.few_values() else { return Vec::new() };
         let mut graph = self.graph.clone();
         let width = graph.width(variable);
         let mut others = self.assumed.clone();
@@ -118,14 +116,17 @@ impl Obligation {
             others.push(graph.unequal(variable, value));
         }
         let cases: Vec<Case> = values.into_iter().map(|value| self.case(variable, value)).collect();
-        let none_left = smt::script(&graph, &others, false);
-        // Products by numbers are easy over integers.
+        let none_left = || smt::script(&graph, &others, false);
+        let mut scripts: Vec<Script> = cases.iter().map(Case::script).collect();
+        scripts.push(none_left());
+        let mut strategies = vec![Strategy { scripts, decides: false, integers: false, brief: true }];
         let over_integers: Option<Vec<Script>> =
             cases.iter().map(|case| integers::script(&case.graph, &case.assumed, case.refuted)).collect();
-        let integers = over_integers.is_some();
-        let mut scripts = over_integers.unwrap_or_else(|| cases.iter().map(Case::script).collect());
-        scripts.push(none_left);
-        Some(Strategy { scripts, decides: false, integers, brief: false })
+        if let Some(mut scripts) = over_integers {
+            scripts.push(none_left());
+            strategies.push(Strategy { scripts, decides: false, integers: true, brief: false });
+        }
+        strategies
     }
 
     /// Over integers, if there is a product or quotient of unknowns.
