@@ -5,6 +5,7 @@
 pub mod cfg;
 pub mod claims;
 pub mod compile;
+pub mod embed;
 pub mod emit;
 pub mod error;
 pub mod executable;

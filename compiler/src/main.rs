@@ -10,6 +10,7 @@ use vwasm::error::{CompileError, ErrorKind};
 use vwasm::machine::CpuFeatures;
 use vwasm::module::Module;
 use vwasm_runtime::instance::InstantiateError;
+use vwasm_runtime::interrupt::Deadline;
 use vwasm_runtime::manifest::ValueType;
 use vwasm_runtime::shown::shown;
 use vwasm_runtime::store::{self, Extern, Store};
@@ -90,6 +91,21 @@ struct Grants {
     /// Stack for the program, 64KiB to 4GiB.
     #[arg(long, value_name = "SIZE", default_value = "8MiB", value_parser = stack_size)]
     stack_size: u64,
+    /// Most elements of each of the program's tables.
+    #[arg(long, value_name = "N")]
+    max_table_elements: Option<u32>,
+    /// Most files the program may have open at a time, standard streams and granted directories included.
+    #[arg(long, value_name = "N")]
+    max_open_files: Option<u32>,
+    /// Most bytes the program may write, to files and streams together.
+    #[arg(long, value_name = "BYTES")]
+    max_output: Option<u64>,
+    /// Seconds after which the program ends with a trap.
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<f64>,
+    /// Give the program a socket that it is started with, by its descriptor. May be repeated.
+    #[arg(long = "socket", value_name = "FD")]
+    sockets: Vec<u32>,
 }
 
 #[derive(Args)]
@@ -255,6 +271,11 @@ fn grants(grants: &Grants) -> Result<vwasm_runtime::manifest::Grants> {
         environment: environment.collect(),
         max_memory_pages: grants.max_memory.map(|bytes| (bytes >> 16).min(1 << 16) as u32),
         stack_size: grants.stack_size,
+        sockets: grants.sockets.clone(),
+        max_table_elements: grants.max_table_elements,
+        max_open_files: grants.max_open_files,
+        max_output: grants.max_output,
+        timeout: grants.timeout.map(|seconds| (seconds * 1000.0) as u64),
     })
 }
 
@@ -343,24 +364,25 @@ fn run_command(args: &RunArgs) -> Result<ExitCode> {
     let grants = grants(&args.grants)?;
     let loaded = store::Module::load(compiled.manifest, &compiled.code, &compiled.data);
     let loaded = Rc::new(loaded.map_err(|error| resources("memory for the code", error))?);
-    let config = store::Config {
-        stack_size: grants.stack_size,
-        max_memory_pages: grants.max_memory_pages.map_or(1 << 16, u64::from),
-    };
-    let mut store = Store::new(config).map_err(|error| resources("address space", error))?;
+    let mut store = Store::new(store::Config::new(&grants)).map_err(|error| resources("address space", error))?;
     let mut arguments = vec![args.module.to_string_lossy().into_owned().into_bytes()];
     if args.invoke.is_none() {
         arguments.extend(args.args.iter().map(|arg| arg.clone().into_bytes()));
     }
-    let config = wasi::Config { arguments, environment: grants.environment, directories: grants.directories };
-    let wasi = Wasi::new(&config).map_err(|(directory, error)| {
-        CompileError::new(ErrorKind::Io, format!("the directory {directory} cannot be opened (errno {error})"))
-    })?;
+    let timeout = grants.timeout;
+    let trace = std::env::var_os("VWASM_TRACE").is_some_and(|value| value == "wasi");
+    let wasi = Wasi::new(&wasi::Config { arguments, grants, trace })
+        .map_err(|(granted, error)| CompileError::new(ErrorKind::Io, format!("{granted} cannot be had (errno {error})")))?;
     let mut imports = Vec::new();
     for import in &loaded.manifest.imports {
-        let function = Wasi::function(&wasi, &mut store, &import.name).ok_or_else(|| resources("function records", 12))?;
+        let function = Wasi::function(&wasi, &mut store, &import.module, &import.name)
+            .ok_or_else(|| resources("function records", 12))?;
         imports.push(Extern::Function(function));
     }
+    let _deadline = match timeout {
+        Some(timeout) => Some(Deadline::start(timeout).map_err(|error| resources("a timer", error))?),
+        None => None,
+    };
     let outcome = run_instance(args, &mut store, &loaded, &imports)?;
     match outcome {
         Ok(()) => Ok(ExitCode::SUCCESS),

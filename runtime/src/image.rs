@@ -39,23 +39,14 @@ impl ImageHeader {
         let claims = manifest + manifest_length;
         let code = round_up(claims + claims_length, PAGE);
         let data = code + round_up(code_length, PAGE);
-        ImageHeader {
-            magic: MAGIC,
-            manifest,
-            manifest_length,
-            claims,
-            claims_length,
-            code,
-            code_length,
-            data,
-            data_length,
-        }
+        ImageHeader { magic: MAGIC, manifest, manifest_length, claims, claims_length, code, code_length, data, data_length }
     }
 
     /// Whether the parts stand where [`ImageHeader::place`] puts parts of these lengths, each below 4 GiB.
     pub fn is_placed(&self) -> bool {
         let lengths = [self.manifest_length, self.claims_length, self.code_length, self.data_length];
-        lengths.iter().all(|length| *length < 1 << 32) && *self == ImageHeader::place(lengths[0], lengths[1], lengths[2], lengths[3])
+        lengths.iter().all(|length| *length < 1 << 32)
+            && *self == ImageHeader::place(lengths[0], lengths[1], lengths[2], lengths[3])
     }
 
     pub fn to_bytes(&self) -> [u8; ImageHeader::SIZE] {

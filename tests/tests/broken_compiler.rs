@@ -65,94 +65,214 @@ const TYPES: u32 = 11;
 type Break = (&'static str, fn(&mut VCode));
 
 const BREAKS: [Break; 31] = [
-    ("the bound check of a table is left out", |code| each(code, |inst| {
-        if matches!(inst, MInst::TrapIf { code: TrapCode::UndefinedElement | TrapCode::OutOfBoundsTableAccess, .. }) {
-            *inst = nothing();
-        }
-    })),
-    ("the bound check lets the length pass", |code| each(code, |inst| {
-        if let MInst::TrapIf { cc: cc @ Cc::AE, .. } = inst { *cc = Cc::A }
-    })),
-    ("the bound check is negated", |code| each(code, |inst| {
-        if let MInst::TrapIf { cc: cc @ Cc::AE, .. } = inst { *cc = Cc::B }
-    })),
-    ("the bound check is signed", |code| each(code, |inst| {
-        if let MInst::TrapIf { cc: cc @ Cc::AE, .. } = inst { *cc = Cc::GE }
-    })),
-    ("the signature is not checked", |code| each(code, |inst| {
-        if matches!(inst, MInst::CheckSignature { .. }) { *inst = nothing() }
-    })),
-    ("the slot is compared with itself", |code| each(code, |inst| {
-        if let MInst::CheckSignature { slot, signature } = inst { *signature = *slot }
-    })),
-    ("slots are 8 bytes", |code| machine(code, |inst| {
-        if let Inst::Shl64Imm { count, .. } = inst { *count = 3 }
-    })),
-    ("slots are 32 bytes", |code| machine(code, |inst| {
-        if let Inst::Shl64Imm { count, .. } = inst { *count = 5 }
-    })),
-    ("the index is or-ed with the mask", |code| machine(code, |inst| {
-        if let Inst::And64 { dst, dst_in, src } = *inst { *inst = Inst::Or64 { dst, dst_in, src } }
-    })),
-    ("the slot's offset is subtracted", |code| machine(code, |inst| {
-        if let Inst::Add64 { dst, dst_in, src } = *inst { *inst = Inst::Sub64 { dst, dst_in, src } }
-    })),
-    ("a table's base comes from the field beside", |code| fields(code, |inst| {
-        let field = layout().table(0);
-        if let Some(amode) = inst.memory_mut() && amode.disp == field { amode.disp += 8 }
-    })),
-    ("indices are scaled by 8", |code| accesses(code, |amode| if !amode.index.is_none() { amode.scale = 8 })),
+    ("the bound check of a table is left out", |code| {
+        each(code, |inst| {
+            if matches!(inst, MInst::TrapIf { code: TrapCode::UndefinedElement | TrapCode::OutOfBoundsTableAccess, .. }) {
+                *inst = nothing();
+            }
+        })
+    }),
+    ("the bound check lets the length pass", |code| {
+        each(code, |inst| {
+            if let MInst::TrapIf { cc: cc @ Cc::AE, .. } = inst {
+                *cc = Cc::A
+            }
+        })
+    }),
+    ("the bound check is negated", |code| {
+        each(code, |inst| {
+            if let MInst::TrapIf { cc: cc @ Cc::AE, .. } = inst {
+                *cc = Cc::B
+            }
+        })
+    }),
+    ("the bound check is signed", |code| {
+        each(code, |inst| {
+            if let MInst::TrapIf { cc: cc @ Cc::AE, .. } = inst {
+                *cc = Cc::GE
+            }
+        })
+    }),
+    ("the signature is not checked", |code| {
+        each(code, |inst| {
+            if matches!(inst, MInst::CheckSignature { .. }) {
+                *inst = nothing()
+            }
+        })
+    }),
+    ("the slot is compared with itself", |code| {
+        each(code, |inst| {
+            if let MInst::CheckSignature { slot, signature } = inst {
+                *signature = *slot
+            }
+        })
+    }),
+    ("slots are 8 bytes", |code| {
+        machine(code, |inst| {
+            if let Inst::Shl64Imm { count, .. } = inst {
+                *count = 3
+            }
+        })
+    }),
+    ("slots are 32 bytes", |code| {
+        machine(code, |inst| {
+            if let Inst::Shl64Imm { count, .. } = inst {
+                *count = 5
+            }
+        })
+    }),
+    ("the index is or-ed with the mask", |code| {
+        machine(code, |inst| {
+            if let Inst::And64 { dst, dst_in, src } = *inst {
+                *inst = Inst::Or64 { dst, dst_in, src }
+            }
+        })
+    }),
+    ("the slot's offset is subtracted", |code| {
+        machine(code, |inst| {
+            if let Inst::Add64 { dst, dst_in, src } = *inst {
+                *inst = Inst::Sub64 { dst, dst_in, src }
+            }
+        })
+    }),
+    ("a table's base comes from the field beside", |code| {
+        fields(code, |inst| {
+            let field = layout().table(0);
+            if let Some(amode) = inst.memory_mut()
+                && amode.disp == field
+            {
+                amode.disp += 8
+            }
+        })
+    }),
+    ("indices are scaled by 8", |code| {
+        accesses(code, |amode| {
+            if !amode.index.is_none() {
+                amode.scale = 8
+            }
+        })
+    }),
     ("displacements are negative", |code| accesses(code, |amode| amode.disp = -8)),
-    ("accesses go without the memory's base", |code| accesses(code, |amode| if !amode.index.is_none() { amode.base = Base::None })),
-    ("accesses go to the frame", |code| accesses(code, |amode| if !amode.index.is_none() { amode.base = Base::Stack })),
+    ("accesses go without the memory's base", |code| {
+        accesses(code, |amode| {
+            if !amode.index.is_none() {
+                amode.base = Base::None
+            }
+        })
+    }),
+    ("accesses go to the frame", |code| {
+        accesses(code, |amode| {
+            if !amode.index.is_none() {
+                amode.base = Base::Stack
+            }
+        })
+    }),
     ("faulting accesses are not listed", |code| accesses(code, |amode| amode.site = NO_SITE)),
-    ("i32 loads read 64 bits", |code| machine(code, |inst| {
-        if let Inst::Load32 { dst, m } = *inst { *inst = Inst::Load64 { dst, m } }
-    })),
-    ("i32 loads are sign-extended", |code| machine(code, |inst| {
-        if let Inst::Load32 { dst, m } = *inst { *inst = Inst::Movsxd64Load { dst, m } }
-    })),
-    ("wrapping an i64 copies 64 bits", |code| machine(code, |inst| {
-        if let Inst::Mov32 { dst, src } = *inst { *inst = Inst::Mov64 { dst, src } }
-    })),
-    ("i32 additions are 64 bits wide", |code| machine(code, |inst| match *inst {
-        Inst::Lea32 { dst, m } => *inst = Inst::Lea64 { dst, m },
-        Inst::Add32 { dst, dst_in, src: src @ RegMem::Reg(_) } => *inst = Inst::Add64 { dst, dst_in, src },
-        _ => {}
-    })),
-    ("comparisons give all ones", |code| machine(code, |inst| {
-        if let Inst::Movzx328 { dst, src } = *inst { *inst = Inst::Movsx648 { dst, src } }
-    })),
-    ("globals are stored in the gate's field", |code| fields(code, |inst| {
-        if let Inst::Store32 { m, .. } | Inst::Store64 { m, .. } = inst { m.disp = INSTANCE_GATE }
-    })),
-    ("globals are stored in the host's record", |code| fields(code, |inst| {
-        if let Inst::Store32 { m, .. } | Inst::Store64 { m, .. } = inst { m.disp = INSTANCE_INSTANCE }
-    })),
-    ("globals are stored in a signature", |code| fields(code, |inst| {
-        if let Inst::Store32 { m, .. } = inst { m.disp = layout().signature(0) }
-    })),
-    ("an imported global's cell is taken for another", |code| fields(code, |inst| {
-        if let Inst::Load64 { m, .. } = inst && m.disp == layout().global_import(0) { m.disp = layout().global_import(1) }
-    })),
+    ("i32 loads read 64 bits", |code| {
+        machine(code, |inst| {
+            if let Inst::Load32 { dst, m } = *inst {
+                *inst = Inst::Load64 { dst, m }
+            }
+        })
+    }),
+    ("i32 loads are sign-extended", |code| {
+        machine(code, |inst| {
+            if let Inst::Load32 { dst, m } = *inst {
+                *inst = Inst::Movsxd64Load { dst, m }
+            }
+        })
+    }),
+    ("wrapping an i64 copies 64 bits", |code| {
+        machine(code, |inst| {
+            if let Inst::Mov32 { dst, src } = *inst {
+                *inst = Inst::Mov64 { dst, src }
+            }
+        })
+    }),
+    ("i32 additions are 64 bits wide", |code| {
+        machine(code, |inst| match *inst {
+            Inst::Lea32 { dst, m } => *inst = Inst::Lea64 { dst, m },
+            Inst::Add32 { dst, dst_in, src: src @ RegMem::Reg(_) } => *inst = Inst::Add64 { dst, dst_in, src },
+            _ => {}
+        })
+    }),
+    ("comparisons give all ones", |code| {
+        machine(code, |inst| {
+            if let Inst::Movzx328 { dst, src } = *inst {
+                *inst = Inst::Movsx648 { dst, src }
+            }
+        })
+    }),
+    ("globals are stored in the gate's field", |code| {
+        fields(code, |inst| {
+            if let Inst::Store32 { m, .. } | Inst::Store64 { m, .. } = inst {
+                m.disp = INSTANCE_GATE
+            }
+        })
+    }),
+    ("globals are stored in the host's record", |code| {
+        fields(code, |inst| {
+            if let Inst::Store32 { m, .. } | Inst::Store64 { m, .. } = inst {
+                m.disp = INSTANCE_INSTANCE
+            }
+        })
+    }),
+    ("globals are stored in a signature", |code| {
+        fields(code, |inst| {
+            if let Inst::Store32 { m, .. } = inst {
+                m.disp = layout().signature(0)
+            }
+        })
+    }),
+    ("an imported global's cell is taken for another", |code| {
+        fields(code, |inst| {
+            if let Inst::Load64 { m, .. } = inst
+                && m.disp == layout().global_import(0)
+            {
+                m.disp = layout().global_import(1)
+            }
+        })
+    }),
     ("the frame has no outgoing words", |code| code.outgoing = 0),
-    ("returns pop nothing", |code| each(code, |inst| {
-        if let MInst::Return { pop, .. } = inst { *pop = 0 }
-    })),
-    ("returns pop a word more", |code| each(code, |inst| {
-        if let MInst::Return { pop, .. } = inst { *pop += 8 }
-    })),
-    ("what the callee pops is not put back", |code| each(code, |inst| {
-        if let MInst::Call(call) = inst { call.pop = 0 }
-    })),
-    ("an import is called through another's slot", |code| each(code, |inst| {
-        if let MInst::Call(call) = inst && let Callee::Import(offset) = &mut call.callee { *offset += 4 }
-    })),
-    ("i64 and i32 parameters are exchanged", |code| each(code, |inst| {
-        if let MInst::Entry(defs) = inst && let [first, second, ..] = &mut **defs {
-            std::mem::swap::<Reg>(&mut first.1, &mut second.1);
-        }
-    })),
+    ("returns pop nothing", |code| {
+        each(code, |inst| {
+            if let MInst::Return { pop, .. } = inst {
+                *pop = 0
+            }
+        })
+    }),
+    ("returns pop a word more", |code| {
+        each(code, |inst| {
+            if let MInst::Return { pop, .. } = inst {
+                *pop += 8
+            }
+        })
+    }),
+    ("what the callee pops is not put back", |code| {
+        each(code, |inst| {
+            if let MInst::Call(call) = inst {
+                call.pop = 0
+            }
+        })
+    }),
+    ("an import is called through another's slot", |code| {
+        each(code, |inst| {
+            if let MInst::Call(call) = inst
+                && let Callee::Import(offset) = &mut call.callee
+            {
+                *offset += 4
+            }
+        })
+    }),
+    ("i64 and i32 parameters are exchanged", |code| {
+        each(code, |inst| {
+            if let MInst::Entry(defs) = inst
+                && let [first, second, ..] = &mut **defs
+            {
+                std::mem::swap::<Reg>(&mut first.1, &mut second.1);
+            }
+        })
+    }),
 ];
 
 fn module_text() -> String {

@@ -63,33 +63,187 @@ fn what_was_compiled_is_accepted() {
 fn tampering_is_seen() {
     type Tamper = fn(&mut Vec<u8>);
     let cases: [(&str, Tamper, &str); 24] = [
-        ("code behind the code, in its last page", |f| { let c = payload(f)[1]; f[c.3 + c.4] = 0xc3 }, "beside the segment"),
-        ("something behind the header's page", |f| { let h = payload(f)[0]; f[h.3 + h.4] = 1 }, "beside the segment"),
-        ("something before a stub segment, in its page", |f| {
-            let s = headers(f).into_iter().find(|h| h.3 as u64 % PAGE != 0);
-            match s { Some(s) => f[s.3 - 1] = 0xc3, None => f[16] = 0 }
-        }, ""),
-        ("writable code", |f| { let at = payload(f)[1].0; f[at + 4] = 7 }, "writable and executable"),
-        ("executable data", |f| { let at = payload(f)[2].0; f[at + 4] = 5 }, "not what the header says"),
-        ("executable header", |f| { let at = payload(f)[0].0; f[at + 4] = 5 }, "not one that vwasm compile writes"),
-        ("executable stack", |f| { let n = headers(f).len() - 1; f[64 + 56 * n + 4] = 7 }, "stack"),
-        ("another entry", |f| { let e = word(f, 24); set(f, 24, e + 1) }, "entry"),
-        ("entry in the code", |f| { let a = payload(f)[1].2; set(f, 24, a) }, "entry"),
-        ("the stub's first instruction", |f| { let s = headers(f)[0]; let at = s.3 + s.4 - 1; f[at] ^= 1 }, "not the stub's"),
-        ("a segment over another", |f| { let p = payload(f); set(f, p[2].0 + 16, p[1].2) }, "overlaps"),
-        ("a segment at another place", |f| { let p = payload(f); set(f, p[2].0 + 16, p[2].2 + PAGE) }, "not what the header says"),
-        ("the code's segment from elsewhere in the file", |f| { let p = payload(f); set(f, p[1].0 + 8, p[2].3 as u64) }, ""),
-        ("a segment larger in memory", |f| { let p = payload(f); let size = word(f, p[2].0 + 40); set(f, p[2].0 + 40, size + 1) }, "not what the header says"),
-        ("a segment beyond the file", |f| { let p = payload(f); set(f, p[2].0 + 32, 1 << 40) }, "beyond the file"),
-        ("an offset that wraps round", |f| { let p = payload(f); set(f, p[2].0 + 8, u64::MAX) }, "beyond the file"),
-        ("an interpreter", |f| { let n = headers(f).len() - 1; f[64 + 56 * n] = 3; f[64 + 56 * n + 3] = 0; f[64 + 56 * n + 2] = 0; f[64 + 56 * n + 1] = 0 }, "program header of type"),
+        (
+            "code behind the code, in its last page",
+            |f| {
+                let c = payload(f)[1];
+                f[c.3 + c.4] = 0xc3
+            },
+            "beside the segment",
+        ),
+        (
+            "something behind the header's page",
+            |f| {
+                let h = payload(f)[0];
+                f[h.3 + h.4] = 1
+            },
+            "beside the segment",
+        ),
+        (
+            "something before a stub segment, in its page",
+            |f| {
+                let s = headers(f).into_iter().find(|h| h.3 as u64 % PAGE != 0);
+                match s {
+                    Some(s) => f[s.3 - 1] = 0xc3,
+                    None => f[16] = 0,
+                }
+            },
+            "",
+        ),
+        (
+            "writable code",
+            |f| {
+                let at = payload(f)[1].0;
+                f[at + 4] = 7
+            },
+            "writable and executable",
+        ),
+        (
+            "executable data",
+            |f| {
+                let at = payload(f)[2].0;
+                f[at + 4] = 5
+            },
+            "not what the header says",
+        ),
+        (
+            "executable header",
+            |f| {
+                let at = payload(f)[0].0;
+                f[at + 4] = 5
+            },
+            "not one that vwasm compile writes",
+        ),
+        (
+            "executable stack",
+            |f| {
+                let n = headers(f).len() - 1;
+                f[64 + 56 * n + 4] = 7
+            },
+            "stack",
+        ),
+        (
+            "another entry",
+            |f| {
+                let e = word(f, 24);
+                set(f, 24, e + 1)
+            },
+            "entry",
+        ),
+        (
+            "entry in the code",
+            |f| {
+                let a = payload(f)[1].2;
+                set(f, 24, a)
+            },
+            "entry",
+        ),
+        (
+            "the stub's first instruction",
+            |f| {
+                let s = headers(f)[0];
+                let at = s.3 + s.4 - 1;
+                f[at] ^= 1
+            },
+            "not the stub's",
+        ),
+        (
+            "a segment over another",
+            |f| {
+                let p = payload(f);
+                set(f, p[2].0 + 16, p[1].2)
+            },
+            "overlaps",
+        ),
+        (
+            "a segment at another place",
+            |f| {
+                let p = payload(f);
+                set(f, p[2].0 + 16, p[2].2 + PAGE)
+            },
+            "not what the header says",
+        ),
+        (
+            "the code's segment from elsewhere in the file",
+            |f| {
+                let p = payload(f);
+                set(f, p[1].0 + 8, p[2].3 as u64)
+            },
+            "",
+        ),
+        (
+            "a segment larger in memory",
+            |f| {
+                let p = payload(f);
+                let size = word(f, p[2].0 + 40);
+                set(f, p[2].0 + 40, size + 1)
+            },
+            "not what the header says",
+        ),
+        (
+            "a segment beyond the file",
+            |f| {
+                let p = payload(f);
+                set(f, p[2].0 + 32, 1 << 40)
+            },
+            "beyond the file",
+        ),
+        (
+            "an offset that wraps round",
+            |f| {
+                let p = payload(f);
+                set(f, p[2].0 + 8, u64::MAX)
+            },
+            "beyond the file",
+        ),
+        (
+            "an interpreter",
+            |f| {
+                let n = headers(f).len() - 1;
+                f[64 + 56 * n] = 3;
+                f[64 + 56 * n + 3] = 0;
+                f[64 + 56 * n + 2] = 0;
+                f[64 + 56 * n + 1] = 0
+            },
+            "program header of type",
+        ),
         ("a shared object", |f| f[16] = 3, "not an executable"),
         ("another machine", |f| f[18] = 3, "not an executable"),
         ("one program header more", |f| f[56] += 1, ""),
-        ("a payload header that disagrees", |f| { let h = payload(f)[0].3; let code = word(f, h + 40); set(f, h + 40, code + PAGE) }, "contradicts itself"),
-        ("another length of the code", |f| { let h = payload(f)[0].3; let n = word(f, h + 48); set(f, h + 48, n - 1) }, ""),
-        ("a file cut short", |f| { let n = f.len(); f.truncate(n - PAGE as usize) }, ""),
-        ("a damaged manifest", |f| { let h = payload(f)[0].3 + ImageHeader::SIZE; f[h..h + 8].fill(0xff) }, "manifest"),
+        (
+            "a payload header that disagrees",
+            |f| {
+                let h = payload(f)[0].3;
+                let code = word(f, h + 40);
+                set(f, h + 40, code + PAGE)
+            },
+            "contradicts itself",
+        ),
+        (
+            "another length of the code",
+            |f| {
+                let h = payload(f)[0].3;
+                let n = word(f, h + 48);
+                set(f, h + 48, n - 1)
+            },
+            "",
+        ),
+        (
+            "a file cut short",
+            |f| {
+                let n = f.len();
+                f.truncate(n - PAGE as usize)
+            },
+            "",
+        ),
+        (
+            "a damaged manifest",
+            |f| {
+                let h = payload(f)[0].3 + ImageHeader::SIZE;
+                f[h..h + 8].fill(0xff)
+            },
+            "manifest",
+        ),
     ];
     let original = program();
     for (name, tamper, expected) in cases {
@@ -107,22 +261,61 @@ fn false_manifests_are_seen() {
     type Change = fn(&mut Manifest);
     let cases: [(&str, Change, &str); 18] = [
         ("an entry moved", |m| m.functions[0].code += 1, "does not agree"),
-        ("two entries exchanged", |m| { let (a, b) = (m.functions[0].code, m.functions[1].code); m.functions[0].code = b; m.functions[1].code = a }, "does not agree"),
-        ("another type", |m| { let t = m.functions[0].type_index; m.functions[0].type_index = (t + 1) % m.types.len() as u32 }, ""),
+        (
+            "two entries exchanged",
+            |m| {
+                let (a, b) = (m.functions[0].code, m.functions[1].code);
+                m.functions[0].code = b;
+                m.functions[1].code = a
+            },
+            "does not agree",
+        ),
+        (
+            "another type",
+            |m| {
+                let t = m.functions[0].type_index;
+                m.functions[0].type_index = (t + 1) % m.types.len() as u32
+            },
+            "",
+        ),
         ("a type that is none", |m| m.functions[0].type_index = 10_000, ""),
         ("a function less", |m| m.functions.truncate(1), ""),
         ("a far thunk moved", |m| m.far_thunks[0] += 1, "does not agree"),
         ("a far thunk that is a function", |m| m.far_thunks[0] = m.functions[0].code, "does not agree"),
         ("a table called private that is imported", |m| m.private_tables.push(true), "private"),
         ("a longer table", |m| m.tables.iter_mut().for_each(|table| table.limits.min = 0), ""),
-        ("an import more", |m| { let import = m.imports[0].clone(); m.imports.push(import) }, "shape"),
+        (
+            "an import more",
+            |m| {
+                let import = m.imports[0].clone();
+                m.imports.push(import)
+            },
+            "shape",
+        ),
         ("the shape's globals", |m| m.shape.globals += 1, "shape"),
         ("the shape's signatures", |m| m.shape.types += 1, "shape"),
         ("no memory", |m| m.memories.clear(), ""),
-        ("two memories", |m| { let limits = m.memories[0]; m.memories.push(limits) }, "more than one memory"),
+        (
+            "two memories",
+            |m| {
+                let limits = m.memories[0];
+                m.memories.push(limits)
+            },
+            "more than one memory",
+        ),
         ("no CPU features", |m| m.features = 0, "CPU features"),
         ("no sites", |m| m.sites.clear(), "not listed"),
-        ("a site that is no trap", |m| { let at = m.functions[0].code; let mut s = at.to_le_bytes().to_vec(); s.extend([1, 0, 0, 0, 0, 0, 0, 0]); s.extend(&m.sites); m.sites = s }, "site"),
+        (
+            "a site that is no trap",
+            |m| {
+                let at = m.functions[0].code;
+                let mut s = at.to_le_bytes().to_vec();
+                s.extend([1, 0, 0, 0, 0, 0, 0, 0]);
+                s.extend(&m.sites);
+                m.sites = s
+            },
+            "site",
+        ),
         ("a stack without end", |m| m.grants.stack_size = u64::MAX, "stack"),
     ];
     let file = program();
@@ -147,7 +340,10 @@ fn false_manifests_are_seen() {
         }
         let found = judge(&changed);
         let harmless = name == "a longer table" || name == "another type";
-        assert!(harmless || found != "accepted" && found.contains(expected), "{name}: expected `{expected}`, found `{found}`");
+        assert!(
+            harmless || found != "accepted" && found.contains(expected),
+            "{name}: expected `{expected}`, found `{found}`"
+        );
     }
 }
 

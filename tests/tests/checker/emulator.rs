@@ -136,7 +136,9 @@ impl<'m> Emulator<'m> {
                 format!("{:?} at {at:#x} ({}): {error}", inst.code(), code.join(" "))
             })?;
             match next {
-                Some(next) => at = u32::try_from(next.wrapping_sub(CODE)).map_err(|_| format!("{at:#x} jumps to {next:#x}"))?,
+                Some(next) => {
+                    at = u32::try_from(next.wrapping_sub(CODE)).map_err(|_| format!("{at:#x} jumps to {next:#x}"))?
+                }
                 None => return Ok(()),
             }
         }
@@ -164,7 +166,8 @@ impl<'m> Emulator<'m> {
 
     /// Where an access of the theorem's kind goes.
     fn place(&mut self, address: u64, width: u64, writes: bool) -> Result<Place, String> {
-        let no = |why: &str| Err(format!("{} {width} bytes at {address:#x}: {why}", if writes { "writes" } else { "reads" }));
+        let no =
+            |why: &str| Err(format!("{} {width} bytes at {address:#x}: {why}", if writes { "writes" } else { "reads" }));
         let end = address.wrapping_add(width);
         if self.module.own_memory && address >= R15 && end <= R15 + MEMORY_RESERVATION {
             return Ok(Place::Arbitrary);
@@ -228,7 +231,8 @@ impl<'m> Emulator<'m> {
 
     fn field(&mut self, address: u64, width: u64, writes: bool) -> Result<Place, String> {
         let (offset, l, s) = (address.wrapping_sub(R15) as i64, self.layout, self.module.shape);
-        let inside = |start: i32, size: u64| offset >= start.into() && offset + width as i64 <= i64::from(start) + size as i64;
+        let inside =
+            |start: i32, size: u64| offset >= start.into() && offset + width as i64 <= i64::from(start) + size as i64;
         let read = |place: Place| if writes { Err(format!("writes the field at {offset}")) } else { Ok(place) };
         for k in 0..s.globals {
             if inside(l.global(k), 8) {
@@ -241,7 +245,11 @@ impl<'m> Emulator<'m> {
         let whole = |start: i32| offset == start.into();
         for k in 0..s.memory_imports {
             if inside(l.memory_import(k), 8) {
-                return read(if whole(l.memory_import(k)) { Place::Is(MEMORIES + u64::from(k) * APART) } else { Place::Arbitrary });
+                return read(if whole(l.memory_import(k)) {
+                    Place::Is(MEMORIES + u64::from(k) * APART)
+                } else {
+                    Place::Arbitrary
+                });
             }
         }
         for k in 0..s.tables {
@@ -251,7 +259,11 @@ impl<'m> Emulator<'m> {
         }
         for k in 0..s.global_imports {
             if inside(l.global_import(k), 8) {
-                return read(if whole(l.global_import(k)) { Place::Is(CELLS + u64::from(k) * APART) } else { Place::Arbitrary });
+                return read(if whole(l.global_import(k)) {
+                    Place::Is(CELLS + u64::from(k) * APART)
+                } else {
+                    Place::Arbitrary
+                });
             }
         }
         for k in 0..s.types {
@@ -290,7 +302,9 @@ impl<'m> Emulator<'m> {
         if inst.is_ip_rel_memory_operand() {
             return inst.ip_rel_memory_address();
         }
-        let of = |register: Register| if register == Register::None { 0 } else { self.registers[register.full_register().number()] };
+        let of = |register: Register| {
+            if register == Register::None { 0 } else { self.registers[register.full_register().number()] }
+        };
         let index = of(inst.memory_index()).wrapping_mul(inst.memory_index_scale().into());
         of(inst.memory_base()).wrapping_add(index).wrapping_add(inst.memory_displacement64())
     }
@@ -447,9 +461,7 @@ impl<'m> Emulator<'m> {
         let lea = inst.mnemonic() == Mnemonic::Lea;
         let mut operands = Vec::new();
         for n in 0..inst.op_count() {
-            let written_only = n == 0
-                && inst.op_kind(0) == OpKind::Memory
-                && matches!(info.op0_access(), OpAccess::Write);
+            let written_only = n == 0 && inst.op_kind(0) == OpKind::Memory && matches!(info.op0_access(), OpAccess::Write);
             operands.push(match inst.op_kind(n) {
                 OpKind::Memory if lea || written_only => self.address(inst),
                 _ => self.operand(inst, n)?,
@@ -459,14 +471,21 @@ impl<'m> Emulator<'m> {
         let flags_change = inst.rflags_modified() != 0;
         // Whatever is written is arbitrary, unless it is computed below.
         for used in info.used_registers() {
-            let writes =
-                matches!(used.access(), OpAccess::Write | OpAccess::CondWrite | OpAccess::ReadWrite | OpAccess::ReadCondWrite);
+            let writes = matches!(
+                used.access(),
+                OpAccess::Write | OpAccess::CondWrite | OpAccess::ReadWrite | OpAccess::ReadCondWrite
+            );
             if writes && used.register().is_gpr() {
                 let value = self.random.value();
                 self.set(used.register(), value)?;
             }
         }
-        if inst.op_count() > 0 && matches!(info.op0_access(), OpAccess::Write | OpAccess::ReadWrite | OpAccess::CondWrite | OpAccess::ReadCondWrite) {
+        if inst.op_count() > 0
+            && matches!(
+                info.op0_access(),
+                OpAccess::Write | OpAccess::ReadWrite | OpAccess::CondWrite | OpAccess::ReadCondWrite
+            )
+        {
             match inst.op0_kind() {
                 OpKind::Register if inst.op0_register().is_gpr() => {
                     let register = inst.op0_register();
