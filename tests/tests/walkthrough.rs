@@ -13,6 +13,7 @@ fn root() -> PathBuf {
 struct Walkthrough {
     block: String,
     rule: String,
+    proof: String,
     session: String,
     error: String,
 }
@@ -35,8 +36,9 @@ fn walkthrough() -> Walkthrough {
         }
         inside = line.starts_with("    ");
     }
-    let [block, rule, session, error] = blocks.try_into().expect("four blocks: rules, a rule, a session, an error");
-    Walkthrough { block, rule, session, error }
+    let [block, rule, proof, session, error] =
+        blocks.try_into().expect("five blocks: rules, a rule, its proof, a session, an error");
+    Walkthrough { block, rule, proof, session, error }
 }
 
 /// The specification's files with one changed.
@@ -106,15 +108,22 @@ fn the_session_happens_as_shown() {
     let text = std::fs::read_to_string(&rules).expect(FILE);
     std::fs::write(&rules, walk.edited(&text)).expect(FILE);
 
+    let (command, output) = walk.proof.split_once('\n').expect("a proof");
+    says(command, output, &place);
     let (shown, rest) = walk.session.split_once('\n').expect("a session");
     assert_eq!(shown, "$ cat m.wat");
     let (module, rest) = rest.split_once('\n').expect("the module");
     let (command, output) = rest.split_once('\n').expect("the command");
     std::fs::write(sources.join("m.wat"), module).expect("m.wat");
+    says(command, output, &place);
+}
+
+/// Runs a command of the session in the copied sources; it must say what is shown.
+fn says(command: &str, output: &str, place: &Path) {
     let words: Vec<&str> = command.trim_start_matches("$ ").split_whitespace().collect();
     let run = Command::new(words[0])
         .args(&words[1..])
-        .current_dir(&sources)
+        .current_dir(place.join("sources"))
         .env("CARGO_TARGET_DIR", place.join("target"))
         .output()
         .expect("cargo");

@@ -68,7 +68,9 @@ impl Obligation {
         let reached = self.graph.reached(&self.assumed);
         let spoken: Vec<Term> = reached.into_iter().filter(|&term| matches!(self.graph.node(term).op, Op::Var(_))).collect();
         let &[variable] = spoken.as_slice() else { return None };
-        let (Op::Var(number), Sort::Bits(width)) = (self.graph.node(variable).op, self.graph.sort(variable)) else { return None };
+        let (Op::Var(number), Sort::Bits(width)) = (self.graph.node(variable).op, self.graph.sort(variable)) else {
+            return None;
+        };
         let allowed = |value: u128| {
             let mut values = vec![0; self.graph.variables.len()];
             values[number as usize] = value & mask(width);
@@ -79,7 +81,8 @@ impl Obligation {
         if [7u128, 11, 13, 224, 352, 0x7e0, 0x1234_5678, u128::MAX - 6, 0x7_0000_0000].into_iter().any(allowed) {
             return None;
         }
-        let candidates = [1u128, 3, 5, 9].into_iter().flat_map(|odd| (0..width).map(move |shift| odd << shift & mask(width)));
+        let candidates =
+            [1u128, 3, 5, 9].into_iter().flat_map(|odd| (0..width).map(move |shift| odd << shift & mask(width)));
         let mut values: Vec<u128> = candidates.filter(|&value| allowed(value)).collect();
         values.sort_unstable();
         values.dedup();
