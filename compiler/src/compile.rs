@@ -249,7 +249,7 @@ fn link(module: &Module<'_>, functions: Vec<CompiledFunction>, bodies: usize) ->
 }
 
 /// The function's jump tables: first entry and entries of each.
-fn jump_tables(function: &CompiledFunction) -> impl Iterator<Item = (usize, &[u32])> {
+pub(crate) fn jump_tables(function: &CompiledFunction) -> impl Iterator<Item = (usize, &[u32])> {
     let mut starts: Vec<usize> = function
         .relocs
         .iter()
