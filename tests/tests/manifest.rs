@@ -40,13 +40,13 @@ fn mutated_manifests() {
         let mut random = Random(seed);
         let mut bytes = manifest.clone();
         for _ in 0..1 + random.below(3) {
-            let at = random.below(bytes.len());
+            let at = random.index(bytes.len());
             match random.below(5) {
                 0 => bytes[at] ^= 1 << random.below(8),
                 1 => bytes[at] = random.next() as u8,
-                2 => bytes[at] = [0, 1, 0x7f, 0xff][random.below(4)],
+                2 => bytes[at] = [0, 1, 0x7f, 0xff][random.index(4)],
                 3 => {
-                    let count = random.below(9);
+                    let count = random.index(9);
                     let inserted = random.bytes(count);
                     bytes.splice(at..at, inserted);
                 }
@@ -130,7 +130,7 @@ fn damaged_executables() {
     let mut random = Random(1);
     for number in 0..100 {
         let mut image = image.clone();
-        let at = magic + ImageHeader::SIZE + random.below(header.manifest_length as usize);
+        let at = magic + ImageHeader::SIZE + random.index(header.manifest_length as usize);
         image[at] ^= 1 << random.below(8);
         let (code, signal, text) = execute(&image, "manifest");
         assert!(code.is_some(), "number {number}, byte {at}: signal {signal:?}: {text}");

@@ -5,7 +5,7 @@
 //! to shadows, which must equal the guest's memory after each call.
 
 use crate::native::Window;
-use crate::values::Random;
+use crate::random::Random;
 use std::cell::Cell;
 use std::fmt::Write;
 use std::rc::Rc;
