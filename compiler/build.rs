@@ -10,6 +10,7 @@ fn main() {
     }
     let out = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default());
     let built = codegen_derive::generate(Path::new("../spec"), &out)
+        .and_then(|()| codegen_derive::specification_hash(Path::new("../spec"), &out))
         .and_then(|()| build_stub(Path::new("../runtime"), &out.join("layout.rs"), &out));
     if let Err(message) = built {
         eprintln!("{message}");

@@ -443,6 +443,14 @@ pub struct Trap {
     pub span: Span,
 }
 
+/// `fact max "…"`, `reject frame "…"`: a fact the checker keeps, or a reason to reject code.
+#[derive(Clone, Debug)]
+pub struct Words {
+    pub name: Name,
+    pub words: String,
+    pub span: Span,
+}
+
 /// `convention guest { integer parameters rdi, … }`
 #[derive(Clone, Debug)]
 pub struct Convention {
@@ -468,4 +476,6 @@ pub struct Spec {
     pub gates: Vec<Gate>,
     pub traps: Vec<Trap>,
     pub conventions: Vec<Convention>,
+    pub facts: Vec<Words>,
+    pub rejections: Vec<Words>,
 }

@@ -63,8 +63,29 @@ pub fn load(directory: &Path) -> Result<Spec, String> {
 
 /// Writes the generated Rust files into `out`.
 pub fn generate(directory: &Path, out: &Path) -> Result<(), String> {
-    let spec = load(directory)?;
-    for (name, text) in emit::emit(&spec) {
+    write(emit::emit(&load(directory)?), out)
+}
+
+/// Writes what the sandbox checker is built from into `out`.
+pub fn generate_checker(directory: &Path, out: &Path) -> Result<(), String> {
+    write(emit::checker(&load(directory)?), out)
+}
+
+/// Writes `spec.hash`: a 64-bit FNV-1a hash of the names and texts of all files, which names a version of them.
+pub fn specification_hash(directory: &Path, out: &Path) -> Result<(), String> {
+    let mut hash = 0xcbf2_9ce4_8422_2325u64;
+    for (name, text) in read(directory)? {
+        for part in [name, text] {
+            for byte in part.len().to_le_bytes().into_iter().chain(part.into_bytes()) {
+                hash = (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+            }
+        }
+    }
+    write(vec![("spec.hash", format!("{hash:016x}"))], out)
+}
+
+fn write(files: Vec<(&'static str, String)>, out: &Path) -> Result<(), String> {
+    for (name, text) in files {
         let path = out.join(name);
         std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
     }

@@ -2,7 +2,8 @@
 //!
 //! Takes a decoded module and options. Functions compile in parallel and independently; they are then placed one after
 //! another in order of their index, so the output does not depend on the number of threads. Read-only data follows the code
-//! at the next page: jump tables first, then the data segments.
+//! at the next page: jump tables first, then the data segments. The result is then checked like anybody else's
+//! (`verify`): nothing leaves here that the sandbox checker does not accept.
 
 use crate::emit::{CompiledFunction, RelocTarget, emit, thunk::far_thunk};
 use crate::error::{CompileError, ErrorKind, Result};
@@ -16,7 +17,7 @@ use crate::machine::CpuFeatures;
 use crate::module::{Entity, ImportKind, Module, SegmentMode, ir_types};
 use crate::simplify;
 use crate::vcode::{VCode, allocatable};
-use crate::{cfg, inline};
+use crate::{cfg, inline, verify};
 use rayon::prelude::*;
 use regalloc2::{MachineEnv, PReg, PRegSet, RegClass, RegallocOptions};
 use vwasm_runtime::image::{PAGE, round_up};
@@ -28,13 +29,16 @@ pub struct Options {
     pub cpu: CpuFeatures,
     /// Record where each instruction came from and which rules fired, for listings.
     pub keep_origins: bool,
+    /// Changes each function's instructions before registers are allocated, as a broken compiler might: for the tests that
+    /// show the checker to notice.
+    pub sabotage: Option<fn(&mut VCode)>,
     /// A rule (by number) to do without, to see what it is worth. The last rule of a `lower` or `form` block stays.
     pub without: Option<u16>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { cpu: CpuFeatures::V3, keep_origins: false, without: None }
+        Options { cpu: CpuFeatures::V3, keep_origins: false, sabotage: None, without: None }
     }
 }
 
@@ -42,6 +46,8 @@ impl Default for Options {
 pub struct Compiled {
     pub code: Vec<u8>,
     pub data: Vec<u8>,
+    /// What the sandbox checker is told of the code (`claims`).
+    pub claims: Vec<u8>,
     pub manifest: m::Manifest,
     /// Start of each defined function in the code, with the origins of its instructions.
     pub functions: Vec<(u32, CompiledFunction)>,
@@ -120,7 +126,11 @@ fn function(
     source: &Source<'_>,
 ) -> Result<CompiledFunction> {
     let func = source(defined)?;
-    let code = select(module, conventions, defined, &func, options)?;
+    let mut code = select(module, conventions, defined, &func, options)?;
+    if let Some(sabotage) = options.sabotage {
+        sabotage(&mut code);
+        code.finish();
+    }
     limits::check(&code).map_err(|error| in_function(module, defined, error))?;
     let allocation = regalloc2::run(&code, env, &RegallocOptions::default()).map_err(|error| {
         let error = CompileError::new(ErrorKind::Limit, format!("no registers can be allocated: {error:?}"));
@@ -173,11 +183,14 @@ pub fn compile_from(
     }
     let bodies = functions.len();
     functions.extend(thunks);
-    link(module, functions, bodies)
+    let (mut compiled, targets) = link(module, functions, bodies)?;
+    verify::accept(&mut compiled, &targets)?;
+    Ok(compiled)
 }
 
-/// Places functions and tables and resolves what refers to them.
-fn link(module: &Module<'_>, functions: Vec<CompiledFunction>, bodies: usize) -> Result<Compiled> {
+/// Places functions and tables and resolves what refers to them. Gives also the code offsets that each function's jump
+/// tables hold.
+fn link(module: &Module<'_>, functions: Vec<CompiledFunction>, bodies: usize) -> Result<(Compiled, Vec<Vec<u32>>)> {
     let mut starts = Vec::with_capacity(functions.len());
     let mut tables = Vec::with_capacity(functions.len());
     let (mut code_length, mut table_length) = (0u64, 0u64);
@@ -244,8 +257,13 @@ fn link(module: &Module<'_>, functions: Vec<CompiledFunction>, bodies: usize) ->
     if data.len() as u64 >= 1 << 31 {
         return Err(CompileError::new(ErrorKind::Limit, "read-only data of 2 GiB or more"));
     }
+    let targets = functions
+        .iter()
+        .zip(&starts)
+        .map(|(function, &start)| function.tables.iter().map(|&entry| start as u32 + entry).collect());
+    let targets = targets.collect();
     let functions = starts.into_iter().map(|start| start as u32).zip(functions).take(bodies).collect();
-    Ok(Compiled { code, data, manifest, functions })
+    Ok((Compiled { code, data, claims: Vec::new(), manifest, functions }, targets))
 }
 
 /// The function's jump tables: first entry and entries of each.

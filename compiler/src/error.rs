@@ -15,6 +15,8 @@ pub enum ErrorKind {
     Limit,
     /// Files and system calls.
     Io,
+    /// The sandbox checker does not accept the code.
+    Rejected,
 }
 
 /// An error with the place it was found at.
@@ -56,6 +58,7 @@ impl fmt::Display for CompileError {
             ErrorKind::Unsupported => "not supported: ",
             ErrorKind::Limit => "limit exceeded: ",
             ErrorKind::Io => "",
+            ErrorKind::Rejected => "rejected by the sandbox checker: ",
         };
         if let Some(file) = &self.file {
             write!(f, "{file}: ")?;

@@ -16,11 +16,13 @@ const EXECUTE: u32 = 1;
 const WRITE: u32 = 2;
 const READ: u32 = 4;
 
-struct Segment {
-    flags: u32,
-    address: u64,
-    bytes: Vec<u8>,
-    memory_size: u64,
+pub(crate) struct Segment {
+    pub flags: u32,
+    pub address: u64,
+    pub bytes: Vec<u8>,
+    pub memory_size: u64,
+    /// Where the stub's segments are in the stub.
+    pub offset: u64,
     fill: u8,
 }
 
@@ -37,7 +39,7 @@ fn u64_at(bytes: &[u8], at: usize) -> Result<u64> {
 }
 
 /// The stub's entry and loaded segments.
-fn stub_segments() -> Result<(u64, Vec<Segment>)> {
+pub(crate) fn stub_segments() -> Result<(u64, Vec<Segment>)> {
     let entry = u64_at(STUB, 24)?;
     let (table, count) = (u64_at(STUB, 32)? as usize, u16::from_le_bytes(field(STUB, 56)?));
     let mut segments = Vec::new();
@@ -52,6 +54,7 @@ fn stub_segments() -> Result<(u64, Vec<Segment>)> {
             address: u64_at(STUB, at + 16)?,
             bytes: STUB.get(offset..offset + size).ok_or_else(damaged)?.to_vec(),
             memory_size: u64_at(STUB, at + 40)?,
+            offset: offset as u64,
             fill: 0,
         });
     }
@@ -62,9 +65,11 @@ fn stub_segments() -> Result<(u64, Vec<Segment>)> {
 pub fn executable(compiled: &Compiled) -> Result<Vec<u8>> {
     let (entry, mut segments) = stub_segments()?;
     let manifest = compiled.manifest.encode();
-    let header = ImageHeader::place(manifest.len() as u64, compiled.code.len() as u64, compiled.data.len() as u64);
+    let lengths = [&manifest, &compiled.claims, &compiled.code, &compiled.data].map(|part| part.len() as u64);
+    let header = ImageHeader::place(lengths[0], lengths[1], lengths[2], lengths[3]);
     let mut first = header.to_bytes().to_vec();
     first.extend_from_slice(&manifest);
+    first.extend_from_slice(&compiled.claims);
     let parts = [
         (READ, PAYLOAD_ADDRESS, first, 0),
         (READ | EXECUTE, header.code, compiled.code.clone(), 0xcc),
@@ -72,7 +77,7 @@ pub fn executable(compiled: &Compiled) -> Result<Vec<u8>> {
     ];
     for (flags, address, bytes, fill) in parts {
         if !bytes.is_empty() {
-            segments.push(Segment { flags, address, memory_size: bytes.len() as u64, bytes, fill });
+            segments.push(Segment { flags, address, memory_size: bytes.len() as u64, bytes, offset: 0, fill });
         }
     }
     let count = segments.len() + 1;

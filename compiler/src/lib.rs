@@ -3,9 +3,12 @@
 //! The modules stand in pipeline order; ARCHITECTURE.md has the picture.
 
 pub mod cfg;
+pub mod claims;
 pub mod compile;
+pub mod embed;
 pub mod emit;
 pub mod error;
+pub mod executable;
 pub mod frontend;
 pub mod image;
 pub mod inline;
@@ -19,5 +22,6 @@ pub mod object;
 pub mod script;
 pub mod simplify;
 pub mod vcode;
+pub mod verify;
 
 pub use vwasm_runtime::layout;

@@ -36,6 +36,8 @@ enum Command {
     Compile(cli::compile::CompileArgs),
     /// Compile a module in memory and run it.
     Run(cli::run::RunArgs),
+    /// Check an executable, whoever wrote it: what it may do, and that it cannot leave its sandbox.
+    Verify(cli::verify::VerifyArgs),
     /// Run official test scripts and count their assertions.
     Wast(cli::wast::WastArgs),
 }
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Compile(args) => cli::compile::command(&args),
         Command::Run(args) => cli::run::command(&args),
+        Command::Verify(args) => cli::verify::command(&args),
         Command::Wast(args) => cli::wast::command(&args),
     };
     done.unwrap_or_else(|error| {

@@ -1,7 +1,7 @@
-//! The object file: code, read-only data and manifest for a C linker, with a C header that declares them.
+//! The object file: code, read-only data, manifest and claims for a C linker, with a C header that declares them.
 //!
 //! Takes a compiled module; gives an ELF64 relocatable file and the header's text. Sections that are loaded: `.text` (the
-//! code), `.rodata` (data, manifest, their sizes, the descriptor); `.note.GNU-stack` asks for a stack that is not executable.
+//! code), `.rodata` (data, manifest, claims, their sizes, the descriptor); `.note.GNU-stack` asks for a stack that is not executable.
 //! Nothing but hidden symbols `vwasm_<module>_*` is defined, nothing is referred to, and nothing is left to the dynamic linker.
 //!
 //! Code and data stay apart, joined by relocations: one section for both would need none, but would make the guest's own data
@@ -132,26 +132,30 @@ fn identifier(name: &str) -> String {
 pub fn object(compiled: &Compiled) -> Result<Object> {
     let prefix = format!("vwasm_{}", identifier(&compiled.manifest.name));
     let manifest = compiled.manifest.encode();
-    let lengths = [manifest.len() as u64, compiled.code.len() as u64, compiled.data.len() as u64];
+    let lengths = [&manifest, &compiled.claims, &compiled.code, &compiled.data].map(|part| part.len() as u64);
     if lengths.iter().sum::<u64>() >= 1 << 31 {
         return Err(CompileError::new(ErrorKind::Limit, "an object file of 2 GiB or more"));
     }
-    let [manifest_length, code_length, data_length] = lengths;
+    let [manifest_length, claims_length, code_length, data_length] = lengths;
     let (text_references, mut rodata_references) = references(compiled);
 
     // Read-only data: the data first, because jump tables are aligned from its start.
     let manifest_at = data_length;
-    let sizes_at = round_up(manifest_at + manifest_length, 8);
-    let descriptor = sizes_at + 24;
+    let claims_at = manifest_at + manifest_length;
+    let sizes_at = round_up(claims_at + claims_length, 8);
+    let descriptor = sizes_at + 8 * lengths.len() as u64;
     let mut rodata = compiled.data.clone();
     rodata.extend_from_slice(&manifest);
+    rodata.extend_from_slice(&compiled.claims);
     rodata.resize(sizes_at as usize, 0);
     lengths.iter().for_each(|length| rodata.extend_from_slice(&length.to_le_bytes()));
     rodata.extend_from_slice(&MAGIC);
     let from_descriptor = |at: u64| at.wrapping_sub(descriptor);
-    let code_field = 24;
+    let code_field = 40;
     relocation(&mut rodata_references, descriptor + code_field, R_X86_64_PC64, TEXT, code_field as i64);
-    let fields = [from_descriptor(manifest_at), manifest_length, 0, code_length, from_descriptor(0), data_length];
+    let (manifest_place, claims_place) = (from_descriptor(manifest_at), from_descriptor(claims_at));
+    let fields =
+        [manifest_place, manifest_length, claims_place, claims_length, 0, code_length, from_descriptor(0), data_length];
     fields.iter().for_each(|field| rodata.extend_from_slice(&field.to_le_bytes()));
     let descriptor_size = rodata.len() as u64 - descriptor;
 
@@ -162,9 +166,11 @@ pub fn object(compiled: &Compiled) -> Result<Object> {
     for (suffix, value, size) in [
         ("data", 0, data_length),
         ("manifest", manifest_at, manifest_length),
+        ("claims", claims_at, claims_length),
         ("manifest_size", sizes_at, 8),
-        ("code_size", sizes_at + 8, 8),
-        ("data_size", sizes_at + 16, 8),
+        ("claims_size", sizes_at + 8, 8),
+        ("code_size", sizes_at + 16, 8),
+        ("data_size", sizes_at + 24, 8),
         ("module", descriptor, descriptor_size),
     ] {
         symbols.push(&format!("{prefix}_{suffix}"), STB_GLOBAL_STT_OBJECT, STV_HIDDEN, RODATA, value, size);
@@ -268,6 +274,8 @@ struct vwasm_module {{
     unsigned char magic[8]; /* "VWASM", 0, 0, and the version: 1 */
     int64_t manifest;       /* what the runtime must know: types, imports, exports, segments, places that may trap */
     uint64_t manifest_size;
+    int64_t claims;         /* what the sandbox checker is told of the code; not needed to run it */
+    uint64_t claims_size;
     int64_t code;           /* machine code; only the runtime can enter it, it does not follow C's conventions */
     uint64_t code_size;
     int64_t data;           /* read-only data: jump tables, then the module's data segments */
@@ -280,6 +288,8 @@ extern const struct vwasm_module {prefix}_module;
 /* The same parts by themselves. */
 extern const unsigned char {prefix}_manifest[];
 extern const uint64_t {prefix}_manifest_size;
+extern const unsigned char {prefix}_claims[];
+extern const uint64_t {prefix}_claims_size;
 extern const unsigned char {prefix}_code[];
 extern const uint64_t {prefix}_code_size;
 extern const unsigned char {prefix}_data[];

@@ -83,7 +83,11 @@ fn sections_and_symbols_are_those_allowed() {
             })
             .collect();
         names.sort_unstable();
-        assert_eq!(names, ["code", "code_size", "data", "data_size", "manifest", "manifest_size", "module"], "{file}");
+        assert_eq!(
+            names,
+            ["claims", "claims_size", "code", "code_size", "data", "data_size", "manifest", "manifest_size", "module"],
+            "{file}"
+        );
         for line in text(run(&path, "readelf", &["-rW", file])).lines().filter(|line| line.contains("R_X86_64_")) {
             assert!(line.contains("R_X86_64_PC32") || line.contains("R_X86_64_PC64"), "{line}");
             assert!(line.contains(" .text ") || line.contains(" .rodata "), "{line}");
@@ -110,6 +114,7 @@ int main(int argc, char **argv) {
     if (argc != 2 || memcmp(app->magic, "VWASM\0\0\1", 8) || memcmp(other->magic, "VWASM\0\0\1", 8)) return 1;
     if (!same(app, app->code, vwasm_app_code) || !same(app, app->data, vwasm_app_data)) return 2;
     if (!same(app, app->manifest, vwasm_app_manifest) || !same(other, other->code, vwasm_other_code)) return 3;
+    if (!same(app, app->claims, vwasm_app_claims) || app->claims_size != vwasm_app_claims_size) return 6;
     if (app->code_size != vwasm_app_code_size || app->data_size != vwasm_app_data_size) return 4;
     if (app->manifest_size != vwasm_app_manifest_size || other->data_size != vwasm_other_data_size) return 5;
     module = strcmp(argv[1], "app") ? other : app;
@@ -118,6 +123,7 @@ int main(int argc, char **argv) {
     fwrite(start + module->code, 1, module->code_size, stdout);
     fwrite(start + module->data, 1, module->data_size, stdout);
     fwrite(start + module->manifest, 1, module->manifest_size, stdout);
+    fwrite(start + module->claims, 1, module->claims_size, stdout);
     return ferror(stdout) != 0;
 }
 "#;
@@ -183,10 +189,12 @@ fn linked_anywhere_the_references_hold() {
             assert_ne!(further, 0, "the linker keeps the distance by chance: the test shows nothing");
             let (code, data) = moved(compiled, further);
             let (linked_code, rest) = output[line + 1..].split_at(code.len());
-            let (linked_data, manifest) = rest.split_at(data.len());
+            let (linked_data, rest) = rest.split_at(data.len());
+            let (manifest, claims) = rest.split_at(rest.len() - compiled.claims.len());
             assert!(linked_code == code, "{way:?}: {name}'s code");
             assert!(linked_data == data, "{way:?}: {name}'s data");
             assert!(manifest == compiled.manifest.encode(), "{way:?}: {name}'s manifest");
+            assert!(claims == compiled.claims, "{way:?}: {name}'s claims");
             let decoded = Manifest::decode(manifest).expect("a manifest");
             assert!(decoded.is_consistent(code.len() as u64, data.len() as u64));
         }

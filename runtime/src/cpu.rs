@@ -5,8 +5,25 @@ use core::arch::x86_64::{__cpuid, __cpuid_count};
 
 const NAMES: [&str; 7] = ["LZCNT", "BMI1", "BMI2", "AVX", "AVX2", "FMA", "MOVBE"];
 
-/// The features of this CPU (and, for AVX, of the operating system).
+/// The features of this CPU (and, for AVX, of the operating system); asked for once, since a virtual machine may answer slowly.
 pub fn features() -> u32 {
+    use core::sync::atomic::{AtomicU32, Ordering};
+    const KNOWN: u32 = 1 << 31;
+    static FEATURES: AtomicU32 = AtomicU32::new(0);
+    let found = FEATURES.load(Ordering::Relaxed);
+    if found & KNOWN != 0 {
+        return found & !KNOWN;
+    }
+    let found = ask();
+    FEATURES.store(found | KNOWN, Ordering::Relaxed);
+    found
+}
+
+pub(crate) fn has_avx() -> bool {
+    features() & 1 << 3 != 0
+}
+
+fn ask() -> u32 {
     let most = __cpuid(0).eax;
     let one = __cpuid(1).ecx;
     let extended = if most >= 7 { __cpuid_count(7, 0).ebx } else { 0 };
@@ -27,7 +44,11 @@ pub fn features() -> u32 {
 
 /// Names of the needed features this CPU lacks.
 pub fn missing(needed: u32) -> String {
-    let lacking = needed & !if needed == 0 { 0 } else { features() };
+    names(needed & !if needed == 0 { 0 } else { features() })
+}
+
+/// Names of features.
+pub fn names(lacking: u32) -> String {
     let names = NAMES.iter().enumerate().filter(|(n, _)| lacking & 1 << n != 0).map(|(_, name)| *name);
     let mut text = String::new();
     for name in names {

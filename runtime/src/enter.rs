@@ -2,7 +2,8 @@
 //!
 //! Takes a [`CallFrame`]; `enter` runs the guest on its own stack and comes back with results, or with `false` after a trap or
 //! an exit. Invariants: guest code runs with the guest's MXCSR and the direction flag clear, and sees in registers only its
-//! arguments; host code runs with the host's MXCSR on the host's stack. Every way out passes through the code in this file.
+//! arguments (upper halves of the vector registers included); host code runs with the host's MXCSR, the direction flag clear, on
+//! the host's stack. Every way out passes through the code in this file.
 
 use crate::layout::*;
 use crate::store::Store;
@@ -21,11 +22,26 @@ pub struct Context {
     pub trap_pc: u64,
     pub trap_rsp: u64,
     pub trap_code: u64,
+    /// Set by the signal handler when the guest's time is over and host code is at work.
+    pub interrupted: u64,
+    /// The guest stack with its guard.
+    pub stack_low: u64,
+    pub stack_high: u64,
 }
 
 impl Default for Context {
     fn default() -> Context {
-        Context { guest_rsp: 0, host_rsp: 0, store: core::ptr::null_mut(), trap_pc: 0, trap_rsp: 0, trap_code: 0 }
+        Context {
+            guest_rsp: 0,
+            host_rsp: 0,
+            store: core::ptr::null_mut(),
+            trap_pc: 0,
+            trap_rsp: 0,
+            trap_code: 0,
+            interrupted: 0,
+            stack_low: 0,
+            stack_high: 0,
+        }
     }
 }
 
@@ -79,16 +95,27 @@ unsafe extern "C" {
     fn vwasm_host_gate();
     fn vwasm_gate();
     fn vwasm_trap_exit();
+    /// Whether registers have upper halves to scrub.
+    static mut vwasm_has_avx: u8;
+}
+
+/// Tells the code between host and guest what it has to know of the CPU; before the first `enter`.
+pub fn prepare() {
+    if crate::cpu::has_avx() {
+        // SAFETY: a byte, which only ever changes from 0 to 1; code that still sees 0 runs on the same thread no guest.
+        unsafe { core::sync::atomic::AtomicU8::from_ptr(&raw mut vwasm_has_avx) }
+            .store(1, core::sync::atomic::Ordering::Relaxed);
+    }
 }
 
 /// Runs guest code; false after a trap or an exit.
 pub fn enter(context: &mut Context, frame: &mut CallFrame) -> bool {
     let context: *mut Context = context;
-    let previous = crate::trap::set_current(context);
+    let previous = crate::signal::set_current(context);
     // SAFETY: code and instance come from a function record of the store, whose memory outlives the call; the guest stack and
     // the words are the store's and the caller's.
     let status = unsafe { vwasm_enter(context, frame) };
-    crate::trap::set_current(previous);
+    crate::signal::set_current(previous);
     status == 0
 }
 
@@ -110,6 +137,10 @@ global_asm!(
     .balign 4
 vwasm_guest_mxcsr: .long 0x1f80
     .popsection
+    .pushsection .data
+    .globl vwasm_has_avx
+vwasm_has_avx: .byte 0
+    .popsection
 
     .globl vwasm_enter
 vwasm_enter:
@@ -129,7 +160,10 @@ vwasm_enter:
     mov [rdi + 8], rsp
     ldmxcsr [rip + vwasm_guest_mxcsr]
     cld
-    mov r10, rsi
+    cmp byte ptr [rip + vwasm_has_avx], 0
+    je 20f
+    vzeroupper
+20: mov r10, rsi
     mov rax, [rdi]
     and rax, -16
     mov rcx, [r10 + 136]
@@ -235,6 +269,7 @@ vwasm_host_gate:
     mov r11, rsp
     mov rsp, [r10 + 8]
     ldmxcsr [rsp + 32]
+    cld
     sub rsp, 160
     and rsp, -16
     mov [rsp], rax
@@ -279,7 +314,10 @@ vwasm_host_gate:
     xorps xmm15, xmm15
 7:  ldmxcsr [rip + vwasm_guest_mxcsr]
     cld
-    mov r11, [rsp + 128]
+    cmp byte ptr [rip + vwasm_has_avx], 0
+    je 21f
+    vzeroupper
+21: mov r11, [rsp + 128]
     mov r9, [rsp + 136]
     mov r15, [rsp + 8]
     mov rax, [rsp + 16]
@@ -309,6 +347,7 @@ vwasm_gate:
     mov r11, rsp
     mov rsp, [r10 + 8]
     ldmxcsr [rsp + 32]
+    cld
     sub rsp, 160
     and rsp, -16
     mov eax, eax

@@ -1,9 +1,11 @@
 //! What guest code can ask of the host: functions it imports, and the services of the gate.
 //!
 //! Everything that comes from guest code is checked here: slot addresses, references, indices, ranges. A handler gives 0 to go
-//! on in the guest and 1 to leave it with the trap noted in the store.
+//! on in the guest and 1 to leave it with the trap noted in the store. Long operations look between chunks whether the guest's
+//! time is over, and so does every gate before it goes back.
 
 use crate::enter::GateFrame;
+use crate::interrupt;
 use crate::layout::*;
 use crate::manifest::ValueType;
 use crate::memory::Slot;
@@ -49,6 +51,13 @@ fn reference_at(store: &Store, instance: u32, address: u64) -> Option<u32> {
 
 pub extern "C" fn host_dispatch(frame: &mut GateFrame) -> u32 {
     let (store, instance) = caller(frame);
+    match host_function(store, instance, frame) {
+        0 if interrupt::take() => leave(store, frame, Trap::timeout()),
+        outcome => outcome,
+    }
+}
+
+fn host_function(store: &mut Store, instance: u32, frame: &mut GateFrame) -> u32 {
     let Some(reference) = reference_at(store, instance, frame.selector) else {
         // Reached through a far thunk or record: the slot is another instance's import.
         return host_by_any_slot(store, instance, frame);
@@ -90,16 +99,9 @@ fn host_call(store: &mut Store, instance: u32, reference: u32, frame: &mut GateF
         *used += 1;
         args.push(narrow(value, param));
     }
-    let (memory, length) = match store.instances[instance as usize].memory {
-        Some(memory) => match store.region_of_memory(memory) {
-            Some(region) => (region.base, region.memory_bytes()),
-            None => (core::ptr::null_mut(), 0),
-        },
-        None => (core::ptr::null_mut(), 0),
-    };
     let mut results = Vec::new();
     results.resize(ty.results.len(), 0);
-    if let Err(trap) = store.call_host(host, memory, length, &args, &mut results) {
+    if let Err(trap) = store.call_host(host, Some(instance), &args, &mut results) {
         return leave(store, frame, trap);
     }
     let (mut integer, mut float) = (0, 0);
@@ -132,6 +134,7 @@ pub extern "C" fn gate_dispatch(frame: &mut GateFrame) -> u32 {
         return leave(store, frame, Trap::host("unknown gate"));
     };
     match service(store, instance, gate, args) {
+        _ if interrupt::take() => leave(store, frame, Trap::timeout()),
         Ok(value) => {
             frame.integers[0] = u64::from(value);
             0
@@ -145,15 +148,20 @@ const FAILED: u32 = u32::MAX;
 fn service(store: &mut Store, instance: u32, gate: Gate, args: [u32; 6]) -> Result<u32, TrapCode> {
     match gate {
         Gate::MemoryFill => {
-            let (start, _) = memory_range(store, instance, args[1], args[3])?;
-            // SAFETY: the range was checked against the committed memory.
-            unsafe { core::ptr::write_bytes(start, args[2] as u8, args[3] as usize) };
+            let start = memory_range(store, instance, args[1], args[3])?;
+            chunks(args[3], MEMORY_CHUNK, false, |at, length| {
+                // SAFETY: the range was checked against the committed memory.
+                unsafe { core::ptr::write_bytes(start.add(at as usize), args[2] as u8, length as usize) };
+            });
         }
         Gate::MemoryCopy => {
-            let (from, _) = memory_range(store, instance, args[3], args[4])?;
-            let (to, _) = memory_range(store, instance, args[2], args[4])?;
-            // SAFETY: both ranges were checked against the committed memory; they may overlap.
-            unsafe { core::ptr::copy(from, to, args[4] as usize) };
+            let from = memory_range(store, instance, args[3], args[4])?;
+            let to = memory_range(store, instance, args[2], args[4])?;
+            chunks(args[4], MEMORY_CHUNK, to > from, |at, length| {
+                // SAFETY: both ranges were checked against the committed memory; they may overlap, and the chunks go the way in
+                // which none is overwritten before it is read.
+                unsafe { core::ptr::copy(from.add(at as usize), to.add(at as usize), length as usize) };
+            });
         }
         Gate::MemoryInit => store.memory_init(instance, args[1], args[2], args[3], args[4])?,
         Gate::MemoryGrow => {
@@ -180,7 +188,15 @@ fn service(store: &mut Store, instance: u32, gate: Gate, args: [u32; 6]) -> Resu
         Gate::TableGrow => {
             let table = table(store, instance, args[0])?;
             let slot = slot_for(store, table, args[1])?;
-            return Ok(store.tables[table].slots.grow(args[2], slot).unwrap_or(FAILED));
+            let Some(old) = store.tables[table].slots.grow(args[2]) else { return Ok(FAILED) };
+            if slot != Slot::default() {
+                chunks(args[2], TABLE_CHUNK, false, |at, length| {
+                    for n in at..at + length {
+                        store.tables[table].slots.set(old + n, slot);
+                    }
+                });
+            }
+            return Ok(old);
         }
         Gate::TableFill => {
             let table = table(store, instance, args[0])?;
@@ -189,9 +205,11 @@ fn service(store: &mut Store, instance: u32, gate: Gate, args: [u32; 6]) -> Resu
             if end > u64::from(store.tables[table].slots.length) {
                 return Err(TrapCode::OutOfBoundsTableAccess);
             }
-            for index in args[1]..end as u32 {
-                store.tables[table].slots.set(index, slot);
-            }
+            chunks(args[3], TABLE_CHUNK, false, |at, length| {
+                for n in at..at + length {
+                    store.tables[table].slots.set(args[1] + n, slot);
+                }
+            });
         }
         Gate::TableCopy => {
             let (to, from) = (table(store, instance, args[0])?, table(store, instance, args[1])?);
@@ -203,26 +221,46 @@ fn service(store: &mut Store, instance: u32, gate: Gate, args: [u32; 6]) -> Resu
                 return Err(TrapCode::OutOfBoundsTableAccess);
             }
             let backwards = destination > source;
-            for n in 0..length {
-                let n = if backwards { length - 1 - n } else { n };
-                let slot = store.tables[from].slots.get(source + n).unwrap_or_default();
-                let slot = slot_for(store, to, slot.reference)?;
-                store.tables[to].slots.set(destination + n, slot);
-            }
+            let mut copied = Ok(());
+            chunks(length, TABLE_CHUNK, backwards, |at, length| {
+                for n in 0..length {
+                    let n = at + if backwards { length - 1 - n } else { n };
+                    let slot = store.tables[from].slots.get(source + n).unwrap_or_default();
+                    match slot_for(store, to, slot.reference) {
+                        Ok(slot) => store.tables[to].slots.set(destination + n, slot).unwrap_or_default(),
+                        Err(code) => copied = Err(code),
+                    }
+                }
+            });
+            copied?;
         }
     }
     Ok(0)
 }
 
+/// What is done between two looks at the clock: well below a millisecond of work.
+const MEMORY_CHUNK: u32 = 4 << 20;
+const TABLE_CHUNK: u32 = 1 << 16;
+
+/// Does something to a length in chunks, from the end if `backwards`; stops when the guest's time is over.
+fn chunks(length: u32, chunk: u32, backwards: bool, mut action: impl FnMut(u32, u32)) {
+    let mut done = 0;
+    while done < length && !interrupt::pending() {
+        let size = chunk.min(length - done);
+        action(if backwards { length - done - size } else { done }, size);
+        done += size;
+    }
+}
+
 /// Start of a range of the instance's memory, checked.
-fn memory_range(store: &mut Store, instance: u32, start: u32, length: u32) -> Result<(*mut u8, usize), TrapCode> {
+fn memory_range(store: &mut Store, instance: u32, start: u32, length: u32) -> Result<*mut u8, TrapCode> {
     let out_of_bounds = TrapCode::OutOfBoundsMemoryAccess;
     let memory = store.instances[instance as usize].memory.ok_or(out_of_bounds)?;
     let region = store.region_of_memory(memory).ok_or(out_of_bounds)?;
     if start as usize + length as usize > region.memory_bytes() {
         return Err(out_of_bounds);
     }
-    Ok((region.base.wrapping_add(start as usize), length as usize))
+    Ok(region.base.wrapping_add(start as usize))
 }
 
 fn table(store: &Store, instance: u32, index: u32) -> Result<usize, TrapCode> {

@@ -1,6 +1,7 @@
 //! The executable's payload: how the compiler lays it out and how the stub finds it.
 //!
-//! The compiler copies the stub's segments and adds three: the header page with the manifest behind it (read-only), the code
+//! The compiler copies the stub's segments and adds three: the header page with the manifest and the
+//! compiler's claims behind it (read-only), the code
 //! (executable), the read-only data. They are mapped by the kernel at fixed addresses. The read-only data begins at the first
 //! page after the code, in executables and in-process alike, because code refers to it relative to rip.
 
@@ -20,6 +21,9 @@ pub struct ImageHeader {
     pub magic: [u8; 8],
     pub manifest: u64,
     pub manifest_length: u64,
+    /// What the checker is told of the code; the stub does not read it.
+    pub claims: u64,
+    pub claims_length: u64,
     pub code: u64,
     pub code_length: u64,
     pub data: u64,
@@ -30,23 +34,34 @@ impl ImageHeader {
     pub const SIZE: usize = core::mem::size_of::<ImageHeader>();
 
     /// The header of a payload with parts of these lengths.
-    pub fn place(manifest_length: u64, code_length: u64, data_length: u64) -> ImageHeader {
+    pub fn place(manifest_length: u64, claims_length: u64, code_length: u64, data_length: u64) -> ImageHeader {
         let manifest = PAYLOAD_ADDRESS + ImageHeader::SIZE as u64;
-        let code = round_up(manifest + manifest_length, PAGE);
+        let claims = manifest + manifest_length;
+        let code = round_up(claims + claims_length, PAGE);
         let data = code + round_up(code_length, PAGE);
-        ImageHeader { magic: MAGIC, manifest, manifest_length, code, code_length, data, data_length }
+        ImageHeader { magic: MAGIC, manifest, manifest_length, claims, claims_length, code, code_length, data, data_length }
     }
 
     /// Whether the parts stand where [`ImageHeader::place`] puts parts of these lengths, each below 4 GiB.
     pub fn is_placed(&self) -> bool {
-        let lengths = [self.manifest_length, self.code_length, self.data_length];
-        lengths.iter().all(|length| *length < 1 << 32) && *self == ImageHeader::place(lengths[0], lengths[1], lengths[2])
+        let lengths = [self.manifest_length, self.claims_length, self.code_length, self.data_length];
+        lengths.iter().all(|length| *length < 1 << 32)
+            && *self == ImageHeader::place(lengths[0], lengths[1], lengths[2], lengths[3])
     }
 
     pub fn to_bytes(&self) -> [u8; ImageHeader::SIZE] {
         let mut bytes = [0; ImageHeader::SIZE];
         bytes[..8].copy_from_slice(&self.magic);
-        let fields = [self.manifest, self.manifest_length, self.code, self.code_length, self.data, self.data_length];
+        let fields = [
+            self.manifest,
+            self.manifest_length,
+            self.claims,
+            self.claims_length,
+            self.code,
+            self.code_length,
+            self.data,
+            self.data_length,
+        ];
         for (n, field) in fields.iter().enumerate() {
             bytes[8 + 8 * n..16 + 8 * n].copy_from_slice(&field.to_le_bytes());
         }

@@ -23,7 +23,11 @@ pub enum InstantiateError {
 type Made<T> = Result<T, InstantiateError>;
 
 fn resources(error: i32) -> InstantiateError {
-    InstantiateError::Resources(format!("not enough memory for an instance (error {error})"))
+    InstantiateError::Resources(format!("the system refused memory for an instance (error {error})"))
+}
+
+fn limit(what: &str, wanted: u64, most: u64) -> InstantiateError {
+    InstantiateError::Resources(format!("the program begins with {wanted} {what}; its limit is {most}"))
 }
 
 fn invalid() -> InstantiateError {
@@ -70,7 +74,9 @@ impl Store {
         if imports.len() != manifest.imports.len() {
             return Err(InstantiateError::Link("unknown import".to_string()));
         }
-        let index = self.build(module, imports)?;
+        // Nothing can refer to a part of an instance that was not built whole: it goes at once.
+        let before = self.extent();
+        let index = self.build(module, imports).inspect_err(|_| self.shrink(before))?;
         self.initialise(index)?;
         if let Some(start) = manifest.start {
             let reference = *self.instances[index as usize].functions.get(start as usize).ok_or_else(invalid)?;
@@ -86,6 +92,13 @@ impl Store {
             let limit = limits.max.unwrap_or(MEMORY_MAX_PAGES).min(self.config.max_memory_pages);
             (limits.min, limit)
         });
+        if let Some((min, most)) = memory.filter(|(min, most)| min > most) {
+            return Err(limit("pages of memory", min, most));
+        }
+        let most = self.config.max_table_elements;
+        if let Some(table) = manifest.tables.iter().find(|table| table.limits.min > most) {
+            return Err(limit("table elements", table.limits.min, most));
+        }
         let region = Region::new(layout.size, memory).map_err(resources)?;
         let base = region.base as u64;
         self.regions.push(region);
@@ -120,7 +133,7 @@ impl Store {
             functions.push(reference);
         }
         for ty in &manifest.tables {
-            let slots = Slots::new(ty.limits.min, ty.limits.max).map_err(resources)?;
+            let slots = Slots::new(ty.limits.min, ty.limits.max, most).map_err(resources)?;
             let private = manifest.private_tables.get(tables.len()).copied().unwrap_or(false);
             let private_to = private.then_some(base);
             self.tables.push(Table { slots, element: ty.element, max: ty.limits.max, private_to });

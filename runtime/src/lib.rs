@@ -6,7 +6,8 @@
 //! - `shown`: names from modules, made harmless
 //! - `layout`: numbers from `spec/sandbox.rules`; `sys`: system calls; `manifest`, `image`: what the compiler hands over
 //! - `memory`: reservations; `store`: functions, tables, memories, globals, instances
-//! - `enter`: the code between host and guest; `gates`: services for guest code; `trap`: signals and backtraces
+//! - `enter`: the code between host and guest; `gates`: services for guest code
+//! - `trap`: reasons and backtraces; `signal`: faults and the timer; `interrupt`: the time limit
 //! - `wasi`: `wasi_snapshot_preview1`
 
 #![cfg_attr(freestanding, no_std)]
@@ -18,9 +19,11 @@ pub mod enter;
 mod gates;
 pub mod image;
 pub mod instance;
+pub mod interrupt;
 pub mod manifest;
 mod memory;
 pub mod shown;
+pub mod signal;
 pub mod store;
 pub mod sys;
 pub mod trap;

@@ -127,8 +127,17 @@ pub struct Grants {
     /// Host directory and its name for the guest.
     pub directories: Vec<(String, String)>,
     pub environment: Vec<(String, String)>,
+    /// Sockets it is started with, by the descriptors of whoever starts it.
+    pub sockets: Vec<u32>,
     pub max_memory_pages: Option<u32>,
     pub stack_size: u64,
+    /// Of each table.
+    pub max_table_elements: Option<u32>,
+    pub max_open_files: Option<u32>,
+    /// Bytes written to files and streams.
+    pub max_output: Option<u64>,
+    /// Milliseconds of wall-clock time.
+    pub timeout: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -393,6 +402,11 @@ impl Manifest {
         w.list(&self.grants.environment, |w, pair| w.pair(pair));
         w.u32(self.grants.max_memory_pages.unwrap_or(u32::MAX));
         w.u64(self.grants.stack_size);
+        w.list(&self.grants.sockets, |w, fd| w.u32(*fd));
+        w.u32(self.grants.max_table_elements.unwrap_or(u32::MAX));
+        w.u32(self.grants.max_open_files.unwrap_or(u32::MAX));
+        w.u64(self.grants.max_output.unwrap_or(u64::MAX));
+        w.u64(self.grants.timeout.unwrap_or(u64::MAX));
         w.bytes(&self.frames);
         w.bytes(&self.sites);
         w.u32(self.name_count);
@@ -452,7 +466,23 @@ impl Manifest {
         let directories = r.list(|r| r.pair())?;
         let environment = r.list(|r| r.pair())?;
         let max_memory_pages = Some(r.u32()?).filter(|pages| *pages != u32::MAX);
-        let grants = Grants { directories, environment, max_memory_pages, stack_size: r.u64()? };
+        let stack_size = r.u64()?;
+        let sockets = r.list(|r| r.u32())?;
+        let max_table_elements = Some(r.u32()?).filter(|most| *most != u32::MAX);
+        let max_open_files = Some(r.u32()?).filter(|most| *most != u32::MAX);
+        let max_output = Some(r.u64()?).filter(|most| *most != u64::MAX);
+        let timeout = Some(r.u64()?).filter(|most| *most != u64::MAX);
+        let grants = Grants {
+            directories,
+            environment,
+            sockets,
+            max_memory_pages,
+            stack_size,
+            max_table_elements,
+            max_open_files,
+            max_output,
+            timeout,
+        };
         let frames = r.bytes()?.to_vec();
         let sites = r.bytes()?.to_vec();
         let name_count = r.u32()?;

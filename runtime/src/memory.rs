@@ -4,7 +4,7 @@
 //! access beyond the current size faults.
 
 use crate::layout::*;
-use crate::sys;
+use crate::sys::{self, errno};
 
 /// Address space that is given back when dropped.
 pub struct Reservation {
@@ -23,7 +23,7 @@ impl Reservation {
             return Ok(());
         }
         if offset.checked_add(length).is_none_or(|end| end > self.length) {
-            return Err(12);
+            return Err(errno::ENOMEM);
         }
         // SAFETY: the part lies in this reservation, which nothing else owns.
         unsafe { sys::protect(self.start.wrapping_add(offset), length, sys::PROT_READ | sys::PROT_WRITE) }
@@ -72,10 +72,10 @@ impl Region {
         let (pages, limit) = memory.unwrap_or((0, 0));
         let mut region = Region { reservation, base, pages: 0, limit: limit.min(MEMORY_MAX_PAGES) };
         if pages > region.limit {
-            return Err(12);
+            return Err(errno::ENOMEM);
         }
         if region.grow(pages).is_none() {
-            return Err(12);
+            return Err(errno::ENOMEM);
         }
         Ok(region)
     }
@@ -142,11 +142,13 @@ pub struct Slots {
 }
 
 impl Slots {
-    pub fn new(length: u64, max: Option<u64>) -> Result<Slots, i32> {
-        if length > TABLE_LIMIT {
-            return Err(12);
+    /// A table of null elements that may grow to `max`, at most to `most`.
+    pub fn new(length: u64, max: Option<u64>, most: u64) -> Result<Slots, i32> {
+        let most = most.min(TABLE_LIMIT);
+        if length > most {
+            return Err(errno::ENOMEM);
         }
-        let limit = max.unwrap_or(TABLE_LIMIT).min(TABLE_LIMIT).max(length);
+        let limit = max.unwrap_or(most).clamp(length, most);
         let bytes = TABLE_HEADER_SIZE as usize + limit as usize * SLOT_SIZE as usize;
         // Untouched pages cost nothing; zeroed slots are null.
         let reservation = Reservation::new(bytes.next_multiple_of(4096), sys::PROT_READ | sys::PROT_WRITE)?;
@@ -176,14 +178,11 @@ impl Slots {
         (index < self.length).then(|| unsafe { self.base().add(index as usize).write(slot) })
     }
 
-    /// Grows; gives the length before.
-    pub fn grow(&mut self, delta: u32, slot: Slot) -> Option<u32> {
+    /// Grows by null elements; gives the length before.
+    pub fn grow(&mut self, delta: u32) -> Option<u32> {
         let old = self.length;
         let new = old.checked_add(delta).filter(|new| *new <= self.limit)?;
         self.set_length(new);
-        for index in old..new {
-            self.set(index, slot);
-        }
         Some(old)
     }
 
@@ -236,6 +235,11 @@ impl Functions {
         unsafe { self.base().add(self.count as usize).write(record) };
         self.count += 1;
         Some(self.count - 1)
+    }
+
+    /// Forgets the records from a number on.
+    pub fn shrink(&mut self, count: u32) {
+        self.count = self.count.min(count);
     }
 
     pub fn get(&self, reference: u32) -> Option<FunctionRecord> {

@@ -25,22 +25,31 @@ pub enum Extern {
     Global(u32),
 }
 
-/// The types of host functions' parameters and what they may touch.
+/// Who called a host function.
 pub struct Caller {
-    pub store: *mut Store,
-    /// Linear memory 0 of the calling instance.
-    pub memory: *mut u8,
-    pub memory_length: usize,
+    store: *mut Store,
+    /// None if the host called it.
+    instance: Option<u32>,
 }
 
 impl Caller {
-    /// The calling instance's memory.
+    /// The store waits while a host function runs, and nothing else refers to it.
+    fn store(&mut self) -> &mut Store {
+        // SAFETY: made by `call_host` for the time of one call, during which whoever entered the store does not touch it.
+        unsafe { &mut *self.store }
+    }
+
+    /// The calling instance's memory; empty if it has none.
     pub fn memory(&mut self) -> &mut [u8] {
-        if self.memory_length == 0 {
-            return &mut [];
-        }
-        // SAFETY: the committed part of the caller's memory; the guest does not run while a host function does.
-        unsafe { core::slice::from_raw_parts_mut(self.memory, self.memory_length) }
+        let Some(instance) = self.instance else { return &mut [] };
+        let store = self.store();
+        let memory = store.instances.get(instance as usize).and_then(|instance| instance.memory);
+        memory.and_then(|memory| store.memory_mut(memory)).unwrap_or(&mut [])
+    }
+
+    /// Calls a function of the same store, guest or host.
+    pub fn invoke(&mut self, reference: u32, args: &[u64], results: &mut [u64]) -> Result<(), Trap> {
+        self.store().invoke(reference, args, results)
     }
 }
 
@@ -146,14 +155,30 @@ pub(crate) struct Instance {
     pub dropped_elements: Vec<bool>,
 }
 
+/// Limits of a store's instances.
 pub struct Config {
     pub stack_size: u64,
+    /// Of each memory.
     pub max_memory_pages: u64,
+    /// Of each table.
+    pub max_table_elements: u64,
 }
 
 impl Default for Config {
     fn default() -> Config {
-        Config { stack_size: 8 << 20, max_memory_pages: MEMORY_MAX_PAGES }
+        Config { stack_size: 8 << 20, max_memory_pages: MEMORY_MAX_PAGES, max_table_elements: TABLE_LIMIT }
+    }
+}
+
+impl Config {
+    /// The limits that a program was granted.
+    pub fn new(grants: &Grants) -> Config {
+        let most = Config::default();
+        Config {
+            stack_size: grants.stack_size,
+            max_memory_pages: grants.max_memory_pages.map_or(most.max_memory_pages, u64::from),
+            max_table_elements: grants.max_table_elements.map_or(most.max_table_elements, u64::from),
+        }
     }
 }
 
@@ -181,11 +206,16 @@ pub struct Store {
 /// Host and guest may call each other this deep.
 const MAX_DEPTH: u32 = 200;
 
+/// A guest stack is never smaller.
+const STACK_MINIMUM: u64 = 4096;
+
 impl Store {
     pub fn new(config: Config) -> Result<Box<Store>, i32> {
-        trap::install();
+        crate::signal::install();
+        crate::enter::prepare();
         let guard = STACK_GUARD as usize;
-        let stack = Reservation::new(guard + (config.stack_size as usize).next_multiple_of(4096), sys::PROT_NONE)?;
+        let size = config.stack_size.clamp(STACK_MINIMUM, 1 << 40) as usize;
+        let stack = Reservation::new(guard + size.next_multiple_of(4096), sys::PROT_NONE)?;
         stack.commit(guard, stack.length - guard)?;
         let mut store = Box::new(Store {
             context: Box::new(Context::default()),
@@ -207,7 +237,9 @@ impl Store {
             depth: 0,
         });
         store.function_info.push(FunctionInfo { signature: 0, host: None });
-        store.context.guest_rsp = (store.stack.start as usize + store.stack.length - 64) as u64;
+        store.context.stack_low = store.stack.start as u64;
+        store.context.stack_high = (store.stack.start as usize + store.stack.length) as u64;
+        store.context.guest_rsp = store.context.stack_high - 64;
         let pointer: *mut Store = &mut *store;
         store.context.store = pointer;
         Ok(store)
@@ -223,6 +255,23 @@ impl Store {
         let id = self.signatures.len() as u32;
         self.signature_ids.insert(ty, id);
         id
+    }
+
+    /// How many functions, tables, memories, globals and regions there are.
+    pub(crate) fn extent(&self) -> [usize; 5] {
+        let functions = self.functions.count as usize;
+        [functions, self.tables.len(), self.memories.len(), self.globals.len(), self.regions.len()]
+    }
+
+    /// Gives up what was made since `extent` said so; nothing may refer to it.
+    pub(crate) fn shrink(&mut self, to: [usize; 5]) {
+        let [functions, tables, memories, globals, regions] = to;
+        self.functions.shrink(functions as u32);
+        self.function_info.truncate(functions);
+        self.tables.truncate(tables);
+        self.memories.truncate(memories);
+        self.globals.truncate(globals);
+        self.regions.truncate(regions);
     }
 
     pub fn function_type(&self, reference: u32) -> Option<&FunctionType> {
@@ -250,7 +299,7 @@ impl Store {
     }
 
     pub fn host_table(&mut self, ty: &TableType) -> Result<Extern, i32> {
-        let slots = Slots::new(ty.limits.min, ty.limits.max)?;
+        let slots = Slots::new(ty.limits.min, ty.limits.max, self.config.max_table_elements)?;
         self.tables.push(Table { slots, element: ty.element, max: ty.limits.max, private_to: None });
         Ok(Extern::Table(self.tables.len() as u32 - 1))
     }
@@ -270,12 +319,25 @@ impl Store {
         Some((global.ty, unsafe { global.cell.read() }))
     }
 
-    /// A memory's bytes, while nothing runs.
-    pub fn memory(&self, index: u32) -> Option<&[u8]> {
-        let memory = self.memories.get(index as usize)?;
-        let region = self.regions.get(memory.region as usize)?;
-        // SAFETY: the committed part of the region; guest code, which writes it, runs only by `&mut self`.
+    /// Sets a global, if it is there and mutable.
+    pub fn set_global(&mut self, index: u32, value: u64) -> Option<()> {
+        let global = self.globals.get(index as usize).filter(|global| global.ty.mutable)?;
+        // SAFETY: cells live as long as the store, and no guest runs while it is borrowed.
+        unsafe { global.cell.write(narrow(value, global.ty.value)) };
+        Some(())
+    }
+
+    /// The bytes of a memory.
+    pub fn memory(&self, memory: u32) -> Option<&[u8]> {
+        let region = self.regions.get(self.memories.get(memory as usize)?.region as usize)?;
+        // SAFETY: the committed part, which stays while the store lives; no guest runs while the store is borrowed.
         Some(unsafe { core::slice::from_raw_parts(region.base, region.memory_bytes()) })
+    }
+
+    pub fn memory_mut(&mut self, memory: u32) -> Option<&mut [u8]> {
+        let region = self.region_of_memory(memory)?;
+        // SAFETY: as above, and the borrow is exclusive.
+        Some(unsafe { core::slice::from_raw_parts_mut(region.base, region.memory_bytes()) })
     }
 
     /// The slot's content for a reference in a table.
@@ -325,7 +387,7 @@ impl Store {
             return Err(Trap::host("wrong number of arguments or results"));
         }
         if let Some(host) = self.function_info[reference as usize].host {
-            return self.call_host(host, core::ptr::null_mut(), 0, args, results);
+            return self.call_host(host, None, args, results);
         }
         if self.depth >= MAX_DEPTH {
             return Err(Trap::code(TrapCode::CallStackExhausted));
@@ -334,6 +396,8 @@ impl Store {
         let mut words = Vec::new();
         let (mut integer, mut float) = (0, 0);
         for (&value, ty) in args.iter().zip(&ty.params) {
+            // Guest code relies on zero-extension.
+            let value = narrow(value, *ty);
             let (registers, used): (&mut [u64], &mut usize) = match ty {
                 ValueType::F32 | ValueType::F64 => (&mut frame.floats, &mut float),
                 _ => (&mut frame.integers, &mut integer),
@@ -347,6 +411,11 @@ impl Store {
         let parameter_words = words.len();
         let (integers, floats) = split(&ty.results);
         words.resize(parameter_words + integers.saturating_sub(6) + floats.saturating_sub(8), 0);
+        // `enter` writes these words as host code: they must not reach the guard below what the guest has used already.
+        let room = self.context.guest_rsp.saturating_sub(self.context.stack_low + STACK_GUARD);
+        if room < 8 * words.len() as u64 + 64 {
+            return Err(Trap::code(TrapCode::CallStackExhausted));
+        }
         frame.words = words.as_mut_ptr();
         frame.word_count = words.len() as u64;
         frame.parameter_words = parameter_words as u64;
@@ -380,8 +449,7 @@ impl Store {
     pub(crate) fn call_host(
         &mut self,
         host: u32,
-        memory: *mut u8,
-        memory_length: usize,
+        instance: Option<u32>,
         args: &[u64],
         results: &mut [u64],
     ) -> Result<(), Trap> {
@@ -389,7 +457,7 @@ impl Store {
         let Some(mut function) = self.hosts.get_mut(host as usize).and_then(Option::take) else {
             return Err(Trap::host("a host function was entered again while it runs"));
         };
-        let mut caller = Caller { store: self, memory, memory_length };
+        let mut caller = Caller { store: self, instance };
         let outcome = function(&mut caller, args, results);
         self.hosts[host as usize] = Some(function);
         outcome

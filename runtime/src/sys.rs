@@ -7,38 +7,66 @@ pub mod number {
     pub const WRITE: usize = 1;
     pub const CLOSE: usize = 3;
     pub const FSTAT: usize = 5;
-    pub const POLL: usize = 7;
     pub const LSEEK: usize = 8;
     pub const MMAP: usize = 9;
     pub const MPROTECT: usize = 10;
     pub const MUNMAP: usize = 11;
     pub const RT_SIGACTION: usize = 13;
-    pub const PREAD64: usize = 17;
-    pub const PWRITE64: usize = 18;
+    pub const RT_SIGRETURN: usize = 15;
+    pub const IOCTL: usize = 16;
+    pub const READV: usize = 19;
+    pub const WRITEV: usize = 20;
     pub const SCHED_YIELD: usize = 24;
     pub const MADVISE: usize = 28;
+    pub const SENDMSG: usize = 46;
+    pub const RECVMSG: usize = 47;
+    pub const SHUTDOWN: usize = 48;
     pub const FCNTL: usize = 72;
     pub const FSYNC: usize = 74;
     pub const FDATASYNC: usize = 75;
     pub const FTRUNCATE: usize = 77;
-    pub const GETDENTS64: usize = 217;
     pub const SIGALTSTACK: usize = 131;
+    pub const FSTATFS: usize = 138;
+    pub const PRCTL: usize = 157;
+    pub const GETTID: usize = 186;
+    pub const GETDENTS64: usize = 217;
+    pub const FADVISE64: usize = 221;
+    pub const TIMER_CREATE: usize = 222;
+    pub const TIMER_SETTIME: usize = 223;
+    pub const TIMER_DELETE: usize = 226;
     pub const CLOCK_GETTIME: usize = 228;
     pub const CLOCK_GETRES: usize = 229;
-    pub const CLOCK_NANOSLEEP: usize = 230;
     pub const EXIT_GROUP: usize = 231;
-    pub const FADVISE64: usize = 221;
+    pub const OPENAT: usize = 257;
     pub const MKDIRAT: usize = 258;
     pub const NEWFSTATAT: usize = 262;
     pub const UNLINKAT: usize = 263;
     pub const LINKAT: usize = 265;
     pub const SYMLINKAT: usize = 266;
     pub const READLINKAT: usize = 267;
+    pub const PPOLL: usize = 271;
     pub const UTIMENSAT: usize = 280;
     pub const FALLOCATE: usize = 285;
+    pub const ACCEPT4: usize = 288;
+    pub const PREADV: usize = 295;
+    pub const PWRITEV: usize = 296;
     pub const RENAMEAT2: usize = 316;
+    pub const SECCOMP: usize = 317;
     pub const GETRANDOM: usize = 318;
     pub const OPENAT2: usize = 437;
+    pub const LANDLOCK_CREATE_RULESET: usize = 444;
+    pub const LANDLOCK_ADD_RULE: usize = 445;
+    pub const LANDLOCK_RESTRICT_SELF: usize = 446;
+}
+
+/// Error numbers that the runtime itself looks at.
+pub mod errno {
+    pub const EINTR: i32 = 4;
+    pub const EBADF: i32 = 9;
+    pub const EAGAIN: i32 = 11;
+    pub const ENOMEM: i32 = 12;
+    pub const EXDEV: i32 = 18;
+    pub const ENOSYS: i32 = 38;
 }
 
 /// A raw system call; errors are -4095 to -1.
@@ -102,7 +130,7 @@ pub fn write_all(fd: i32, mut bytes: &[u8]) {
         match check(unsafe { syscall(number::WRITE, [fd as usize, bytes.as_ptr() as usize, bytes.len(), 0, 0, 0]) }) {
             Ok(0) => return,
             Ok(written) => bytes = &bytes[written..],
-            Err(4) => {}
+            Err(errno::EINTR) => {}
             Err(_) => return,
         }
     }

@@ -1,15 +1,13 @@
-//! Traps: signals that guest code causes, and reports of where it was.
+//! Traps: why guest code ended, and where it was.
 //!
-//! A fault is the guest's if this thread is running guest code (known from the thread's own state, never from guest
-//! registers), the program counter is in that store's code, and the address is one the code may fault at: a memory
-//! reservation at a listed site, or the guard below the guest stack. Everything else goes to whoever handled it before.
+//! Takes what the signal handler noted or a gate refused; gives the reason and a backtrace from the frame tables of the modules.
+//! The guest stack is read within its bounds only.
 
-use crate::enter::{Context, trap_exit_address};
 use crate::layout::*;
 use crate::manifest::{record, search};
 use crate::shown::shown;
+use crate::signal::{SIGBUS, SIGFPE, SIGILL, SIGSEGV};
 use crate::store::{Module, Store};
-use crate::sys::{self, number};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -20,7 +18,12 @@ pub enum TrapKind {
     Exit(i32),
     /// The host refused something.
     Host(String),
+    /// The guest's time is over.
+    Timeout,
 }
+
+/// What the signal handler notes for a timeout, in the place of a trap code.
+pub(crate) const TIMEOUT: u64 = 0xff;
 
 /// One function of a backtrace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,11 +53,16 @@ impl Trap {
         Trap { kind: TrapKind::Host(message.to_string()), backtrace: Vec::new() }
     }
 
+    pub fn timeout() -> Trap {
+        Trap { kind: TrapKind::Timeout, backtrace: Vec::new() }
+    }
+
     pub fn message(&self) -> String {
         match &self.kind {
             TrapKind::Code(code) => code.message().to_string(),
             TrapKind::Exit(status) => alloc::format!("exit with status {status}"),
             TrapKind::Host(message) => message.clone(),
+            TrapKind::Timeout => "the time limit is reached".to_string(),
         }
     }
 
@@ -80,7 +88,7 @@ impl Trap {
                 });
             }
             let at = rsp.wrapping_add(u64::from(frame_size));
-            if at < low || at + 8 > high {
+            if at < low || at > high - 8 {
                 return;
             }
             // SAFETY: inside the committed part of the store's stack.
@@ -137,193 +145,23 @@ fn name_of(module: &Module, function: u32) -> Option<String> {
 
 /// The trap that the signal handler noted.
 pub(crate) fn collect(store: &Store) -> Trap {
-    let code = TrapCode::from_number(store.context.trap_code as u8).unwrap_or(TrapCode::Unreachable);
-    let mut trap = Trap::code(code);
+    let mut trap = match TrapCode::from_number(store.context.trap_code as u8) {
+        _ if store.context.trap_code == TIMEOUT => Trap::timeout(),
+        Some(code) => Trap::code(code),
+        None => Trap::host("an unknown trap"),
+    };
     trap.trace(store, store.context.trap_pc, store.context.trap_rsp);
     trap
 }
 
-// -- the running activation --
-
-#[cfg(not(freestanding))]
-mod current {
-    use super::Context;
-    use core::cell::Cell;
-
-    std::thread_local! {
-        static CURRENT: Cell<*mut Context> = const { Cell::new(core::ptr::null_mut()) };
-    }
-
-    pub fn get() -> *mut Context {
-        CURRENT.with(Cell::get)
-    }
-    pub fn set(context: *mut Context) -> *mut Context {
-        CURRENT.with(|current| current.replace(context))
-    }
+/// Whether a program counter is in guest code.
+pub(crate) fn is_guest(store: &Store, pc: u64) -> bool {
+    store.modules.iter().any(|module| module.contains(pc as usize))
 }
 
-#[cfg(freestanding)]
-mod current {
-    use super::Context;
-    use core::sync::atomic::{AtomicPtr, Ordering};
-
-    static CURRENT: AtomicPtr<Context> = AtomicPtr::new(core::ptr::null_mut());
-
-    pub fn get() -> *mut Context {
-        CURRENT.load(Ordering::Relaxed)
-    }
-    pub fn set(context: *mut Context) -> *mut Context {
-        CURRENT.swap(context, Ordering::Relaxed)
-    }
-}
-
-pub(crate) fn set_current(context: *mut Context) -> *mut Context {
-    current::set(context)
-}
-
-// -- signals --
-
-const SIGILL: usize = 4;
-const SIGBUS: usize = 7;
-const SIGFPE: usize = 8;
-const SIGSEGV: usize = 11;
-
-const SIGNALS: [usize; 4] = [SIGILL, SIGBUS, SIGFPE, SIGSEGV];
-
-/// The kernel's struct sigaction.
-#[derive(Clone, Copy)]
-#[repr(C)]
-struct SignalAction {
-    handler: usize,
-    flags: u64,
-    restorer: usize,
-    mask: u64,
-}
-
-const NO_ACTION: SignalAction = SignalAction { handler: 0, flags: 0, restorer: 0, mask: 0 };
-
-#[repr(C)]
-struct SignalStack {
-    start: *mut u8,
-    flags: i32,
-    size: usize,
-}
-
-static mut PREVIOUS: [SignalAction; 4] = [NO_ACTION; 4];
-
-core::arch::global_asm!("vwasm_signal_return:", "mov eax, 15", "syscall");
-
-unsafe extern "C" {
-    fn vwasm_signal_return();
-}
-
-#[cfg(not(freestanding))]
-fn once(action: fn()) {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(action);
-}
-
-#[cfg(freestanding)]
-fn once(action: fn()) {
-    use core::sync::atomic::{AtomicBool, Ordering};
-    static DONE: AtomicBool = AtomicBool::new(false);
-    if !DONE.swap(true, Ordering::Relaxed) {
-        action();
-    }
-}
-
-/// Installs the handlers, and an alternate stack for this thread.
-pub(crate) fn install() {
-    once(install_handlers);
-    install_stack();
-}
-
-fn install_stack() {
-    const SIZE: usize = 64 << 10;
-    #[cfg(not(freestanding))]
-    {
-        std::thread_local! {
-            static DONE: core::cell::Cell<bool> = const { core::cell::Cell::new(false) };
-        }
-        if DONE.with(|done| done.replace(true)) {
-            return;
-        }
-    }
-    if let Ok(start) = sys::map(SIZE, sys::PROT_READ | sys::PROT_WRITE) {
-        let stack = SignalStack { start, flags: 0, size: SIZE };
-        // SAFETY: the stack is mapped for good.
-        unsafe { sys::syscall(number::SIGALTSTACK, [&raw const stack as usize, 0, 0, 0, 0, 0]) };
-    }
-}
-
-const SA_SIGINFO: u64 = 4;
-const SA_RESTORER: u64 = 0x0400_0000;
-const SA_ONSTACK: u64 = 0x0800_0000;
-const SA_NODEFER: u64 = 0x4000_0000;
-
-/// Makes every fault that is not the guest's end in `handler`: an executable cut short faults where its pages are missing.
-pub fn guard(handler: extern "C" fn() -> !) {
-    for signal in SIGNALS {
-        let action = SignalAction {
-            handler: handler as *const () as usize,
-            flags: SA_RESTORER | SA_ONSTACK,
-            restorer: vwasm_signal_return as *const () as usize,
-            mask: 0,
-        };
-        // SAFETY: the kernel copies the structure.
-        unsafe { sys::syscall(number::RT_SIGACTION, [signal, &raw const action as usize, 0, 8, 0, 0]) };
-    }
-}
-
-fn install_handlers() {
-    for (number, &signal) in SIGNALS.iter().enumerate() {
-        let action = SignalAction {
-            handler: handle as *const () as usize,
-            flags: SA_SIGINFO | SA_RESTORER | SA_ONSTACK | SA_NODEFER,
-            restorer: vwasm_signal_return as *const () as usize,
-            mask: 0,
-        };
-        // SAFETY: runs once, before any handler can; the kernel copies both structures.
-        unsafe {
-            let old = (&raw mut PREVIOUS).cast::<SignalAction>().add(number);
-            sys::syscall(number::RT_SIGACTION, [signal, &raw const action as usize, old as usize, 8, 0, 0]);
-        }
-    }
-}
-
-// Indices into the general registers of the kernel's ucontext, which begin at byte 40.
-const GREGS: usize = 40;
-const R10: usize = 2;
-const RSP: usize = 15;
-const RIP: usize = 16;
-
-extern "C" fn handle(signal: i32, info: *const u8, ucontext: *mut u8) {
-    // SAFETY: the kernel passes valid structures; registers are read and written at their places in them.
-    unsafe {
-        let register = |n: usize| ucontext.add(GREGS + 8 * n).cast::<u64>();
-        let address = info.add(16).cast::<u64>().read();
-        let context = current::get();
-        if !context.is_null()
-            && let Some(code) = classify(&*(*context).store, signal as usize, register(RIP).read(), address)
-        {
-            (*context).trap_code = code as u64;
-            (*context).trap_pc = register(RIP).read();
-            (*context).trap_rsp = register(RSP).read();
-            register(RIP).write(trap_exit_address());
-            register(RSP).write((*context).host_rsp);
-            register(R10).write(context as u64);
-            return;
-        }
-        // Not ours: the previous action takes the fault when the instruction runs again.
-        if let Some(number) = SIGNALS.iter().position(|known| *known == signal as usize) {
-            let old = (&raw const PREVIOUS).cast::<SignalAction>().add(number);
-            sys::syscall(number::RT_SIGACTION, [signal as usize, old as usize, 0, 8, 0, 0]);
-        }
-    }
-}
-
-/// The trap that a fault in guest code means, if it is one.
-fn classify(store: &Store, signal: usize, pc: u64, address: u64) -> Option<TrapCode> {
+/// The trap that a fault in guest code means, if it is one: a `ud2` that is listed, an access that is listed with its address in
+/// a memory's reservation, or any access in the guard below the guest stack.
+pub(crate) fn meaning(store: &Store, signal: usize, pc: u64, address: u64) -> Option<TrapCode> {
     let module = store.modules.iter().find(|module| module.contains(pc as usize))?;
     let offset = (pc - module.code as u64) as u32;
     if signal == SIGSEGV || signal == SIGBUS {
@@ -334,6 +172,10 @@ fn classify(store: &Store, signal: usize, pc: u64, address: u64) -> Option<TrapC
         let (code, _) = site_at(module, offset)?;
         let inside = store.regions.iter().any(|region| region.contains(address as usize));
         return TrapCode::from_number(code as u8).filter(|code| inside && *code == TrapCode::OutOfBoundsMemoryAccess);
+    }
+    if signal == SIGFPE {
+        // The compiler tests divisors; code that does not is stopped all the same.
+        return Some(TrapCode::IntegerDivideByZero);
     }
     let (code, _) = site_at(module, offset)?;
     TrapCode::from_number(code as u8).filter(|_| signal == SIGILL)

@@ -41,7 +41,7 @@ struct Program {
 }
 
 fn options(cpu: CpuFeatures, without: Option<u16>) -> Options {
-    Options { cpu, keep_origins: true, without }
+    Options { cpu, keep_origins: true, without, ..Options::default() }
 }
 
 fn run_script(script: &Script, options: &Options) -> Result<vwasm::script::Report, String> {

@@ -114,6 +114,41 @@ impl Forms {
     }
 }
 
+/// The prefixes an encoded form begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prefixes {
+    /// 66, F2 or F3; 0 for none.
+    pub prefix: u8,
+    pub vex: bool,
+    /// REX.W (or VEX.W) is set.
+    pub wide: bool,
+}
+
+/// The prefixes of an instruction's form, by encoding it with sample registers.
+pub fn prefixes(inst: &Inst, name: &str) -> Option<Prefixes> {
+    let code = Code::values().find(|code| format!("{code:?}") == name)?;
+    let one = One { inst, code, place: inst.code.span, short: false };
+    let mut bytes = None;
+    for memory in [false, true] {
+        let Some((sample, _)) = one.sample(memory) else { continue };
+        let mut encoder = Encoder::new(64);
+        if encoder.encode(&sample, 0x1000).is_ok() {
+            bytes = Some(encoder.take_buffer());
+            break;
+        }
+    }
+    let bytes = bytes?;
+    let byte = |n: usize| bytes.get(n).copied().unwrap_or(0);
+    let prefix = if matches!(byte(0), 0x66 | 0xf2 | 0xf3) { byte(0) } else { 0 };
+    let next = usize::from(prefix != 0);
+    Some(match byte(next) {
+        0xc4 => Prefixes { prefix: 0, vex: true, wide: byte(next + 2) & 0x80 != 0 },
+        0xc5 => Prefixes { prefix: 0, vex: true, wide: false },
+        rex @ 0x40..=0x4f => Prefixes { prefix, vex: false, wide: rex & 8 != 0 },
+        _ => Prefixes { prefix, vex: false, wide: false },
+    })
+}
+
 /// One instruction against one form.
 struct One<'a> {
     inst: &'a Inst,

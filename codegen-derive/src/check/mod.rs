@@ -19,6 +19,7 @@ mod simplify;
 mod types;
 
 pub use builtin::{CONDITIONS, is_builtin};
+pub use encoding::{Prefixes, prefixes};
 pub use inst::{operand_type, reads};
 pub use sandbox::{check as check_sandbox, fixed_bytes, numbers, size_and_alignment};
 
@@ -63,6 +64,9 @@ pub fn check(spec: &mut Spec) -> Vec<Diagnostic> {
     let used = rule::check(spec, &mut globals, &mut errors);
     item::reach(spec, &mut globals);
     names::missing(spec, &mut errors);
+    if errors.is_empty() {
+        errors.extend(crate::emit::check_forms(spec));
+    }
     // After another error an item may only seem unused.
     if errors.is_empty() {
         names::unused(spec, &globals, &used, &mut errors);

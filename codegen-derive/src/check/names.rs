@@ -35,6 +35,8 @@ pub fn duplicates(spec: &Spec, errors: &mut Vec<Diagnostic>) {
         .chain(spec.gates.iter().map(|gate| ("gate", &gate.name)))
         .chain(spec.traps.iter().map(|trap| ("trap", &trap.name)))
         .chain(spec.conventions.iter().map(|convention| ("convention", &convention.name)))
+        .chain(spec.facts.iter().map(|fact| ("fact", &fact.name)))
+        .chain(spec.rejections.iter().map(|reason| ("reason", &reason.name)))
         .chain(blocks);
     let mut seen: HashMap<(&str, String), &Name> = HashMap::new();
     for (kind, name) in names {

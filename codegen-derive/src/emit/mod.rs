@@ -4,6 +4,7 @@
 //! those to come (SMT-LIB, Gallina): nothing in the tree is particular to it.
 
 mod eval;
+mod forms;
 mod insts;
 mod layout;
 mod lower;
@@ -29,6 +30,17 @@ pub fn emit(spec: &Spec) -> Vec<(&'static str, String)> {
         ("layout.rs", layout(spec)),
     ]
 }
+
+/// What the sandbox checker is built from.
+pub fn checker(spec: &Spec) -> Vec<(&'static str, String)> {
+    vec![
+        ("forms.rs", format(forms::emit(spec))),
+        ("judgements.rs", format(forms::judgements(spec))),
+        ("layout.rs", layout(spec)),
+    ]
+}
+
+pub use forms::check as check_forms;
 
 /// `layout.rs` alone: it needs `sandbox.rules` only.
 pub fn layout(spec: &Spec) -> String {

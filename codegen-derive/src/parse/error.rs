@@ -21,6 +21,8 @@ const ITEMS: &[&str] = &[
     "gate",
     "trap",
     "convention",
+    "fact",
+    "reject",
 ];
 
 /// Words that cannot be names: `keyword` in the grammar.
@@ -101,6 +103,8 @@ pub fn token(matched: Rule) -> Option<&'static str> {
         Rule::k_record => "`record`",
         Rule::k_gate => "`gate`",
         Rule::k_convention => "`convention`",
+        Rule::k_fact => "`fact`",
+        Rule::k_reject => "`reject`",
         _ => return None,
     })
 }
@@ -127,7 +131,9 @@ fn plain(wanted: Rule) -> &'static [&'static str] {
         | Rule::record
         | Rule::gate
         | Rule::trap_item
-        | Rule::convention => &[ITEM],
+        | Rule::convention
+        | Rule::fact_item
+        | Rule::reject => &[ITEM],
         Rule::expr
         | Rule::or_expr
         | Rule::and_expr

@@ -218,6 +218,11 @@ impl Reader {
                 let message = only(self, next(&mut inner, span)?)?.as_str().to_string();
                 spec.traps.push(Trap { name, number, message, span });
             }
+            Rule::fact_item | Rule::reject => {
+                let words = only(self, next(&mut inner, span)?)?.as_str().to_string();
+                let list = if matched == Rule::reject { &mut spec.rejections } else { &mut spec.facts };
+                list.push(Words { name, words, span });
+            }
             _ => {
                 let rows = inner.map(|row| self.row(row)).collect::<Read<_>>()?;
                 spec.conventions.push(Convention { name, rows, span });

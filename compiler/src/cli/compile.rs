@@ -98,7 +98,6 @@ fn write(args: &CompileArgs) -> Result<()> {
 fn compile_with_grants(args: &CompileArgs, module: &Module<'_>, options: &Options) -> Result<Compiled> {
     let mut compiled = compile_file(&args.module, module, options)?;
     compiled.manifest.grants = grants(&args.grants)?;
-    compiled.manifest.features = options.cpu.0;
     Ok(compiled)
 }
 

@@ -40,21 +40,21 @@ fn missing(module: &Module<'_>, import: &Import) -> Option<String> {
     let ImportKind::Function(ty) = &import.kind else {
         return Some("memories, tables and globals of an executable must be its own".to_string());
     };
-    if import.module != WASI {
+    if import.module != WASI && import.module != "wasi_unstable" {
         return Some(match import.module.as_str() {
-            "wasi_unstable" => format!("the old name of {WASI}; a newer WASI toolchain uses that"),
             "env" => "a function that was declared but not defined when the module was linked".to_string(),
             _ => format!("an executable gets the functions of {WASI} only"),
         });
     }
     let ty = &module.types[*ty as usize];
     let ty = FunctionType { params: ty.params.clone(), results: ty.results.clone() };
-    match wasi::type_of(&import.name) {
+    match wasi::type_of(&import.module, &import.name) {
         Some(known) if known == ty => None,
         Some(known) => Some(format!("has the type {}, should have {}", type_text(&ty), type_text(&known))),
         None => {
             let short = import.name.len() <= 64;
-            let nearest = wasi::names().filter(|_| short).min_by_key(|name| distance(name, &import.name));
+            let nearest =
+                wasi::functions().map(|(name, _)| name).filter(|_| short).min_by_key(|name| distance(name, &import.name));
             let near = nearest.filter(|name| distance(name, &import.name) <= 4);
             Some(near.map_or("not a function of this interface".to_string(), |name| format!("is {name} meant?")))
         }

@@ -12,6 +12,7 @@ mod imports;
 mod options;
 mod output;
 pub mod run;
+pub mod verify;
 pub mod wast;
 
 pub type Result<T> = std::result::Result<T, CompileError>;

@@ -40,6 +40,21 @@ pub struct Grants {
     /// Stack for the program, 64KiB to 4GiB.
     #[arg(long, value_name = "SIZE", default_value = "8MiB", value_parser = stack_size)]
     stack_size: u64,
+    /// Most elements of each of the program's tables.
+    #[arg(long, value_name = "N")]
+    max_table_elements: Option<u32>,
+    /// Most files the program may have open at a time, standard streams and granted directories included.
+    #[arg(long, value_name = "N")]
+    max_open_files: Option<u32>,
+    /// Most bytes the program may write, to files and streams together.
+    #[arg(long, value_name = "BYTES")]
+    max_output: Option<u64>,
+    /// Seconds after which the program ends with a trap.
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<f64>,
+    /// Give the program a socket that it is started with, by its descriptor. May be repeated.
+    #[arg(long = "socket", value_name = "FD")]
+    sockets: Vec<u32>,
 }
 
 pub fn options(target: &Target) -> Result<Options> {
@@ -93,5 +108,10 @@ pub fn grants(grants: &Grants) -> Result<vwasm_runtime::manifest::Grants> {
         environment: environment.collect(),
         max_memory_pages: grants.max_memory.map(|bytes| (bytes >> 16).min(1 << 16) as u32),
         stack_size: grants.stack_size,
+        sockets: grants.sockets.clone(),
+        max_table_elements: grants.max_table_elements,
+        max_open_files: grants.max_open_files,
+        max_output: grants.max_output,
+        timeout: grants.timeout.map(|seconds| (seconds * 1000.0) as u64),
     })
 }

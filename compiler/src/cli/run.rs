@@ -12,6 +12,7 @@ use std::rc::Rc;
 use vwasm::error::{CompileError, ErrorKind};
 use vwasm::module::Module;
 use vwasm_runtime::instance::InstantiateError;
+use vwasm_runtime::interrupt::Deadline;
 use vwasm_runtime::manifest::ValueType;
 use vwasm_runtime::shown::shown;
 use vwasm_runtime::store::{self, Extern, Store};
@@ -64,23 +65,24 @@ fn run(args: &RunArgs, path: &Path, arguments: &[OsString]) -> Result<ExitCode> 
     let grants = grants(&args.grants)?;
     let loaded = store::Module::load(compiled.manifest, &compiled.code, &compiled.data);
     let loaded = Rc::new(loaded.map_err(|error| resources("memory for the code", error))?);
-    let config = store::Config {
-        stack_size: grants.stack_size,
-        max_memory_pages: grants.max_memory_pages.map_or(1 << 16, u64::from),
-    };
-    let mut store = Store::new(config).map_err(|error| resources("address space", error))?;
+    let mut store = Store::new(store::Config::new(&grants)).map_err(|error| resources("address space", error))?;
     let own = if args.invoke.is_none() { arguments } else { &[] };
     let all = std::iter::once(path.as_os_str()).chain(own.iter().map(OsString::as_os_str));
     let all = all.map(|argument| argument.as_bytes().to_vec()).collect();
-    let config = wasi::Config { arguments: all, environment: grants.environment, directories: grants.directories };
-    let wasi = Wasi::new(&config).map_err(|(directory, error)| {
-        CompileError::new(ErrorKind::Io, format!("the directory {directory} cannot be opened (errno {error})"))
-    })?;
+    let timeout = grants.timeout;
+    let trace = std::env::var_os("VWASM_TRACE").is_some_and(|value| value == "wasi");
+    let wasi = Wasi::new(&wasi::Config { arguments: all, grants, trace })
+        .map_err(|(granted, error)| CompileError::new(ErrorKind::Io, format!("{granted} cannot be had (errno {error})")))?;
     let mut imports = Vec::new();
     for import in &loaded.manifest.imports {
-        let function = Wasi::function(&wasi, &mut store, &import.name).ok_or_else(|| resources("function records", 12))?;
+        let function = Wasi::function(&wasi, &mut store, &import.module, &import.name)
+            .ok_or_else(|| resources("function records", 12))?;
         imports.push(Extern::Function(function));
     }
+    let _deadline = match timeout {
+        Some(timeout) => Some(Deadline::start(timeout).map_err(|error| resources("a timer", error))?),
+        None => None,
+    };
     let outcome = run_instance(args.invoke.as_deref(), arguments, &mut store, &loaded, &imports)?;
     match outcome {
         Ok(()) => Ok(ExitCode::SUCCESS),

@@ -23,7 +23,8 @@ struct Heap(UnsafeCell<Lists>);
 unsafe impl Sync for Heap {}
 
 #[global_allocator]
-static HEAP: Heap = Heap(UnsafeCell::new(Lists { free: [core::ptr::null_mut(); CLASSES], chunk: core::ptr::null_mut(), left: 0 }));
+static HEAP: Heap =
+    Heap(UnsafeCell::new(Lists { free: [core::ptr::null_mut(); CLASSES], chunk: core::ptr::null_mut(), left: 0 }));
 
 /// Class of a block, or none if the system provides it.
 fn class(layout: Layout) -> Option<usize> {
@@ -36,6 +37,10 @@ fn class(layout: Layout) -> Option<usize> {
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some(class) = class(layout) else {
+            // The system gives whole pages, and no more alignment than theirs.
+            if layout.align() > 4096 {
+                return core::ptr::null_mut();
+            }
             return sys::map(layout.size(), sys::PROT_READ | sys::PROT_WRITE).unwrap_or(core::ptr::null_mut());
         };
         // SAFETY: one thread, and no reference outlives this call.
@@ -84,7 +89,9 @@ impl Heap {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
     // SAFETY: the caller's ranges are valid and disjoint.
-    unsafe { asm!("rep movsb", inout("rcx") count => _, inout("rdi") to => _, inout("rsi") from => _, options(nostack, preserves_flags)) };
+    unsafe {
+        asm!("rep movsb", inout("rcx") count => _, inout("rdi") to => _, inout("rsi") from => _, options(nostack, preserves_flags))
+    };
     to
 }
 
@@ -117,7 +124,9 @@ unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, count: usize) -> *mut
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memset(to: *mut u8, byte: i32, count: usize) -> *mut u8 {
     // SAFETY: the caller's range is valid.
-    unsafe { asm!("rep stosb", inout("rcx") count => _, inout("rdi") to => _, in("al") byte as u8, options(nostack, preserves_flags)) };
+    unsafe {
+        asm!("rep stosb", inout("rcx") count => _, inout("rdi") to => _, in("al") byte as u8, options(nostack, preserves_flags))
+    };
     to
 }
 

@@ -1,14 +1,17 @@
 //! The stub: what a compiled executable runs before and around its guest.
 //!
 //! Takes the payload that `vwasm compile` put at a fixed address (image.rs) and the process's arguments; makes one instance
-//! with WASI, runs `_start`, and exits with the guest's status, or with 134 after a trap. No std, no libc, one thread.
+//! with WASI, confines the process, runs `_start`, and exits with the guest's status, or with 134 after a trap. No std, no libc,
+//! one thread.
 
 #![no_std]
 #![no_main]
 
 extern crate alloc;
 
+mod confine;
 mod heap;
+mod narrow;
 
 use alloc::format;
 use alloc::rc::Rc;
@@ -17,10 +20,11 @@ use alloc::vec::Vec;
 use core::arch::global_asm;
 use vwasm_runtime::image::{ImageHeader, MAGIC, PAYLOAD_ADDRESS};
 use vwasm_runtime::instance::InstantiateError;
+use vwasm_runtime::interrupt::Deadline;
 use vwasm_runtime::manifest::Manifest;
 use vwasm_runtime::shown::shown;
 use vwasm_runtime::store::{Config, Extern, Module, Store};
-use vwasm_runtime::sys;
+use vwasm_runtime::sys::{self, number};
 use vwasm_runtime::trap::{Trap, TrapKind};
 use vwasm_runtime::wasi::{self, Wasi};
 
@@ -58,20 +62,65 @@ unsafe fn c_string(pointer: *const u8) -> Vec<u8> {
     }
 }
 
+/// What the environment of the process says to the stub; the guest does not see it.
+#[derive(Default)]
+struct Wishes {
+    show_grants: bool,
+    trace: bool,
+    narrow: Vec<u8>,
+}
+
+impl Wishes {
+    fn read(&mut self, variable: &[u8]) {
+        match variable {
+            b"VWASM_SHOW_GRANTS=1" => self.show_grants = true,
+            b"VWASM_TRACE=wasi" => self.trace = true,
+            _ => {
+                if let Some(list) = variable.strip_prefix(b"VWASM_NARROW=") {
+                    self.narrow = list.to_vec();
+                }
+            }
+        }
+    }
+}
+
+/// Standard streams that are closed become `/dev/null`, so that nothing opened later takes their place; a closed pipe is told
+/// to the guest as an error, not to the process as a signal.
+fn prepare_process() {
+    const O_RDWR: usize = 2;
+    const SIGPIPE: usize = 13;
+    const IGNORE: [u64; 4] = [1, 0, 0, 0];
+    const F_GETFD: usize = 1;
+    // SAFETY: the kernel reads the path and the action.
+    unsafe {
+        for fd in 0..3 {
+            let open = sys::check(sys::syscall(number::FCNTL, [fd, F_GETFD, 0, 0, 0, 0]));
+            if open == Err(sys::errno::EBADF) {
+                let args = [0, c"/dev/null".as_ptr() as usize, O_RDWR, 0, 0, 0];
+                if sys::check(sys::syscall(number::OPENAT, args)) != Ok(fd) {
+                    fail("a standard stream is closed, and /dev/null cannot take its place");
+                }
+            }
+        }
+        sys::syscall(number::RT_SIGACTION, [SIGPIPE, IGNORE.as_ptr() as usize, 0, 8, 0, 0]);
+    }
+}
+
 extern "C" fn main(stack: *const usize) -> ! {
+    prepare_process();
     // SAFETY: the kernel's initial stack: argument count, argument pointers, NULL, environment pointers, NULL.
-    let (arguments, show_grants) = unsafe {
+    let (arguments, wishes) = unsafe {
         let count = *stack;
         let arguments: Vec<Vec<u8>> = (0..count).map(|n| c_string(*stack.add(1 + n) as *const u8)).collect();
         let mut environment = stack.add(2 + count);
-        let mut show = false;
+        let mut wishes = Wishes::default();
         while *environment != 0 {
-            show |= c_string(*environment as *const u8) == b"VWASM_SHOW_GRANTS=1";
+            wishes.read(&c_string(*environment as *const u8));
             environment = environment.add(1);
         }
-        (arguments, show)
+        (arguments, wishes)
     };
-    vwasm_runtime::trap::guard(fault);
+    vwasm_runtime::signal::guard(fault);
     // SAFETY: the payload's first segment is mapped here in every executable the compiler writes.
     let header = unsafe { (PAYLOAD_ADDRESS as *const ImageHeader).read() };
     if header.magic != MAGIC {
@@ -85,15 +134,18 @@ extern "C" fn main(stack: *const usize) -> ! {
     let manifest = unsafe { core::slice::from_raw_parts(header.manifest as *const u8, header.manifest_length as usize) };
     let decoded = Manifest::decode(manifest).ok();
     let fits = |manifest: &Manifest| manifest.is_consistent(header.code_length, header.data_length);
-    let Some(manifest) = decoded.filter(fits) else { damaged() };
-    if show_grants {
+    let Some(mut manifest) = decoded.filter(fits) else { damaged() };
+    let narrow = String::from_utf8_lossy(&wishes.narrow);
+    let confined = narrow::narrow(&mut manifest.grants, &narrow)
+        .unwrap_or_else(|item| fail(&format!("VWASM_NARROW: `{}` is not understood", shown(item))));
+    if wishes.show_grants {
         grants(&manifest);
     }
     let missing = vwasm_runtime::cpu::missing(manifest.features);
     if !missing.is_empty() {
         fail(&format!("this program needs a CPU with {missing}; compile it with --cpu x86-64-v2 for older CPUs"));
     }
-    match run(manifest, &header, arguments) {
+    match run(manifest, &header, arguments, wishes.trace, confined) {
         Ok(()) => sys::exit(0),
         Err(trap) => match trap.kind {
             TrapKind::Exit(status) => sys::exit(status),
@@ -115,10 +167,22 @@ fn grants(manifest: &Manifest) -> ! {
     for (key, value) in &manifest.grants.environment {
         text.push_str(&format!("environment {key}={value}\n"));
     }
-    if let Some(pages) = manifest.grants.max_memory_pages {
-        text.push_str(&format!("memory at most {} bytes\n", u64::from(pages) << 16));
+    let limits = &manifest.grants;
+    for fd in &limits.sockets {
+        text.push_str(&format!("socket {fd}\n"));
     }
-    text.push_str(&format!("stack {} bytes\n", manifest.grants.stack_size));
+    for (limit, what, unit) in [
+        (limits.max_memory_pages.map(|pages| u64::from(pages) << 16), "memory at most", "bytes"),
+        (limits.max_table_elements.map(u64::from), "each table at most", "elements"),
+        (limits.max_open_files.map(u64::from), "open files at most", "at a time"),
+        (limits.max_output, "output at most", "bytes"),
+        (limits.timeout, "time at most", "milliseconds"),
+        (Some(limits.stack_size), "stack", "bytes"),
+    ] {
+        if let Some(limit) = limit {
+            text.push_str(&format!("{what} {limit} {unit}\n"));
+        }
+    }
     for import in &manifest.imports {
         text.push_str(&format!("import {}.{}\n", shown(&import.module), shown(&import.name)));
     }
@@ -126,24 +190,27 @@ fn grants(manifest: &Manifest) -> ! {
     sys::exit(0)
 }
 
-fn run(manifest: Manifest, header: &ImageHeader, arguments: Vec<Vec<u8>>) -> Result<(), Trap> {
+fn run(manifest: Manifest, header: &ImageHeader, arguments: Vec<Vec<u8>>, trace: bool, confined: bool) -> Result<(), Trap> {
     let grants = manifest.grants.clone();
-    let config = Config {
-        stack_size: grants.stack_size,
-        max_memory_pages: grants.max_memory_pages.map_or(1 << 16, u64::from),
-    };
-    let mut store = Store::new(config).unwrap_or_else(|error| fail(&format!("not enough address space (error {error})")));
-    let config =
-        wasi::Config { arguments, environment: grants.environment.clone(), directories: grants.directories.clone() };
-    let wasi = Wasi::new(&config).unwrap_or_else(|(directory, error)| {
-        fail(&format!("the directory {directory}, granted when this program was compiled, cannot be opened (errno {error})"))
+    let mut store =
+        Store::new(Config::new(&grants)).unwrap_or_else(|error| fail(&format!("not enough address space (error {error})")));
+    let timeout = grants.timeout;
+    let wasi = Wasi::new(&wasi::Config { arguments, grants, trace }).unwrap_or_else(|(granted, error)| {
+        fail(&format!("{granted}, granted when this program was compiled, cannot be had (errno {error})"))
     });
     let mut imports = Vec::new();
     for import in &manifest.imports {
-        match Wasi::function(&wasi, &mut store, &import.name) {
-            Some(function) if import.module == "wasi_snapshot_preview1" => imports.push(Extern::Function(function)),
-            _ => fail(&format!("nothing provides the import {}.{}", shown(&import.module), shown(&import.name))),
+        match Wasi::function(&wasi, &mut store, &import.module, &import.name) {
+            Some(function) => imports.push(Extern::Function(function)),
+            None => fail(&format!("nothing provides the import {}.{}", shown(&import.module), shown(&import.name))),
         }
+    }
+    let deadline = timeout.map(Deadline::start).transpose();
+    let _deadline = deadline.unwrap_or_else(|error| fail(&format!("no timer for the time limit (error {error})")));
+    if let Err(lacking) = confine::confine(&manifest, &wasi.borrow().granted())
+        && confined
+    {
+        fail(&format!("this kernel has no {lacking}, and VWASM_NARROW asks to be confined"));
     }
     // SAFETY: the kernel mapped both segments for the life of the process.
     let module = unsafe {
@@ -159,10 +226,13 @@ fn run(manifest: Manifest, header: &ImageHeader, arguments: Vec<Vec<u8>>) -> Res
         InstantiateError::Trap(trap) => trap,
         InstantiateError::Link(message) | InstantiateError::Resources(message) => Trap::host(&message),
     })?;
-    match store.export(instance, "_start") {
+    let outcome = match store.export(instance, "_start") {
         Some(Extern::Function(start)) => store.invoke(start, &[], &mut []),
         _ => Ok(()),
-    }
+    };
+    // The process ends now, and its memory with it.
+    core::mem::forget(store);
+    outcome
 }
 
 #[panic_handler]

@@ -1,251 +1,194 @@
-//! Operations on paths. Each resolves beneath the directory it starts from, by the kernel, or not at all.
-//!
-//! `openat2` resolves a whole path. For system calls without such a flag (rename, unlink, …) the parent directory is opened
-//! with it and the call gets the last component only, which names an entry of that very directory.
+//! Operations on paths; `resolve` finds what they name.
 
-use super::abi::{Errno, Memory, Stat, filetype, rights};
-use super::{Descriptor, Wasi, call};
+use super::abi::{Errno, Failure, Layout, Memory, Result, Stat, fdflags, filetype, flags, rights};
+use super::descriptors::{Descriptor, Kind, Owned};
+use super::resolve::*;
+use super::{Wasi, call, call_again};
 use crate::sys::number;
-use alloc::vec::Vec;
 
-type Result<T> = core::result::Result<T, Errno>;
-
-const O_WRONLY: u64 = 0o1;
-const O_RDWR: u64 = 0o2;
-const O_CREAT: u64 = 0o100;
-const O_EXCL: u64 = 0o200;
-const O_TRUNC: u64 = 0o1000;
-const O_APPEND: u64 = 0o2000;
-const O_NONBLOCK: u64 = 0o4000;
-const O_DSYNC: u64 = 0o10000;
-const O_DIRECTORY: u64 = 0o200000;
-const O_NOFOLLOW: u64 = 0o400000;
-const O_CLOEXEC: u64 = 0o2000000;
-const O_SYNC: u64 = 0o4010000;
-const O_PATH: u64 = 0o10000000;
-
-const RESOLVE_NO_MAGICLINKS: u64 = 2;
-const RESOLVE_BENEATH: u64 = 8;
-
-const AT_FDCWD: i64 = -100;
 const AT_SYMLINK_NOFOLLOW: usize = 0x100;
 const AT_REMOVEDIR: usize = 0x200;
 const AT_EMPTY_PATH: usize = 0x1000;
 
-/// A descriptor closed when dropped.
-struct Owned(i32);
+/// `lookupflags`: follow a symbolic link at the end of the path.
+const FOLLOW: u16 = 1;
 
-impl Drop for Owned {
-    fn drop(&mut self) {
-        let _ = call(number::CLOSE, [self.0 as usize, 0, 0, 0, 0, 0]);
-    }
+mod oflags {
+    pub const CREATE: u16 = 1;
+    pub const DIRECTORY: u16 = 2;
+    pub const EXCLUSIVE: u16 = 4;
+    pub const TRUNCATE: u16 = 8;
 }
 
-fn open_at(directory: i64, path: &[u8], flags: u64, mode: u64, resolve: u64) -> Result<i32> {
-    let path = [path, b"\0"].concat();
-    let how = [flags | O_CLOEXEC, mode, resolve];
-    let size = core::mem::size_of_val(&how);
-    loop {
-        let args = [directory as usize, path.as_ptr() as usize, how.as_ptr() as usize, size, 0, 0];
-        match call(number::OPENAT2, args) {
-            Ok(fd) => return Ok(fd as i32),
-            // A rename elsewhere while `..` was resolved: try again.
-            Err(Errno(6)) if flags & O_NONBLOCK == 0 => {}
-            Err(Errno(27)) => {}
-            Err(error) => return Err(error),
-        }
-    }
+/// Attributes of a directory's entry; `name` is the address of a string with a NUL.
+pub(super) fn stat_entry(directory: usize, name: usize) -> Result<Stat> {
+    let mut stat = Stat::new();
+    let flags = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH;
+    call(number::NEWFSTATAT, [directory, name, stat.0.as_mut_ptr() as usize, flags, 0, 0])?;
+    Ok(stat)
 }
 
-fn open_beneath(directory: i32, path: &[u8], flags: u64, mode: u64) -> Result<i32> {
-    open_at(i64::from(directory), path, flags, mode, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS)
+/// `lookupflags` as a flag of `openat2`.
+fn follow(value: u64) -> Result<u64> {
+    Ok(if flags32(value, FOLLOW)? == 0 { O_NOFOLLOW } else { 0 })
 }
 
-/// Opens a directory named by the user of the program, not by the guest.
-pub(super) fn open_host_directory(path: &[u8]) -> core::result::Result<i32, i32> {
-    open_at(AT_FDCWD, path, O_DIRECTORY, 0, 0).map_err(|error| i32::from(error.0))
-}
-
-/// A guest's path, checked as far as the kernel cannot.
-fn guest_path(memory: &Memory, start: u64, length: u64) -> Result<Vec<u8>> {
-    let path = memory.bytes(start, length)?;
-    if path.is_empty() {
-        return Err(Errno::NOENT);
-    }
-    if core::str::from_utf8(path).is_err() || path.contains(&0) {
-        return Err(Errno::ILSEQ);
-    }
-    if path.len() >= 4096 {
-        return Err(Errno::NAMETOOLONG);
-    }
-    Ok(path.to_vec())
-}
-
-/// The directory that holds the last component of a path, and that component with a NUL behind it.
-fn parent(directory: i32, path: &[u8]) -> Result<(Owned, Vec<u8>, bool)> {
-    let end = path.iter().rposition(|byte| *byte != b'/').ok_or(Errno::PERM)? + 1;
-    let slash = end < path.len();
-    let (before, name) = match path[..end].iter().rposition(|byte| *byte == b'/') {
-        Some(at) => (&path[..at + 1], &path[at + 1..end]),
-        None => (&b"."[..], &path[..end]),
-    };
-    if name == b".." {
-        return Err(Errno::PERM);
-    }
-    if name == b"." {
-        return Err(Errno::INVAL);
-    }
-    let fd = Owned(open_beneath(directory, before, O_PATH | O_DIRECTORY, 0)?);
-    Ok((fd, [name, b"\0"].concat(), slash))
+/// The one set of flags with 32 bits.
+fn flags32(value: u64, known: u16) -> Result<u16> {
+    if value & !u64::from(known) == 0 { Ok(value as u16) } else { Err(Errno::INVAL.into()) }
 }
 
 impl Wasi {
+    fn directory(&self, fd: u64) -> Result<i32> {
+        self.descriptors.of_kind(fd, Kind::Directory).map(|directory| directory.fd)
+    }
+
     pub(super) fn path_open(&mut self, memory: &mut Memory, args: &[u64]) -> Result<()> {
-        let [fd, lookup, start, length, how, wanted, _, fd_flags, result] = args[..] else { return Err(Errno::INVAL) };
-        let directory = self.directory(fd)?;
+        let [fd, lookup, start, length, how, base, inheriting, fd_flags, result] = args[..] else {
+            return Err(Errno::INVAL.into());
+        };
+        let follow = follow(lookup)?;
+        let how = flags(how, oflags::CREATE | oflags::DIRECTORY | oflags::EXCLUSIVE | oflags::TRUNCATE)?;
+        if (base | inheriting) & !rights::ALL != 0 {
+            return Err(Errno::INVAL.into());
+        }
+        let fd_flags = flags(fd_flags, fdflags::ALL)?;
+        memory.check(result, 4, 4)?;
         let path = guest_path(memory, start, length)?;
-        let (how, fd_flags) = (how as u16, fd_flags as u16);
-        let mut flags = 0;
-        let writes = wanted & (rights::WRITE | rights::ALLOCATE | rights::SET_SIZE) != 0;
-        let reads = wanted & (rights::READ | rights::READDIR) != 0;
-        if how & 2 != 0 {
-            flags |= O_DIRECTORY;
-        } else if writes {
-            flags |= if reads { O_RDWR } else { O_WRONLY };
+        let directory = match self.descriptors.get(fd)? {
+            found if found.kind == Kind::Directory => found.fd,
+            found if found.kind == Kind::File => return Err(Errno::NOTDIR.into()),
+            _ => return Err(Errno::BADF.into()),
+        };
+        if fd_flags & (fdflags::DSYNC | fdflags::RSYNC | fdflags::SYNC) != 0 {
+            return Err(Errno::NOTSUP.into());
         }
-        if how & 2 != 0 && how & (1 | 8) != 0 {
-            return Err(Errno::INVAL);
+        if how & oflags::DIRECTORY != 0 && how != oflags::DIRECTORY {
+            return Err(Errno::INVAL.into());
         }
-        for (bit, flag) in [(1, O_CREAT), (4, O_EXCL), (8, O_TRUNC)] {
-            if how & bit != 0 {
-                flags |= flag;
-            }
+        // Who creates or cuts may write; who may not write may read.
+        let writable = base & rights::WRITE != 0 || how & (oflags::CREATE | oflags::TRUNCATE) != 0;
+        let readable = base & rights::READ != 0 || base & rights::WRITE == 0;
+        let create = how & oflags::CREATE != 0;
+        let exclusive = create && how & oflags::EXCLUSIVE != 0;
+        let mut open = follow;
+        for (wanted, flag) in [
+            (writable && readable, O_RDWR),
+            (writable && !readable, O_WRONLY),
+            (how & oflags::DIRECTORY != 0, O_DIRECTORY),
+            (create, O_CREAT),
+            (exclusive, O_EXCL),
+            (how & oflags::TRUNCATE != 0 && !exclusive, O_TRUNC),
+            (fd_flags & fdflags::APPEND != 0, O_APPEND),
+            (fd_flags & fdflags::NONBLOCK != 0, O_NONBLOCK),
+        ] {
+            open |= if wanted { flag } else { 0 };
         }
-        for (bit, flag) in [(1, O_APPEND), (2, O_DSYNC), (4, O_NONBLOCK), (8, O_SYNC), (16, O_SYNC)] {
-            if fd_flags & bit != 0 {
-                flags |= flag;
-            }
-        }
-        if lookup & 1 == 0 {
-            flags |= O_NOFOLLOW;
-        }
-        let mode = if flags & O_CREAT != 0 { 0o666 } else { 0 };
-        let opened = match open_beneath(directory, &path, flags, mode) {
-            // Directories are opened for reading whatever rights were asked for.
-            Err(Errno::ISDIR) if how & (1 | 8) == 0 && reads => {
-                open_beneath(directory, &path, flags & !(O_RDWR | O_WRONLY | O_APPEND), 0)?
+        let at = self.descriptors.free()?;
+        let opened = open_beneath(directory, path, open, if create { 0o666 } else { 0 });
+        let opened = match opened {
+            // Linux says so of a symbolic link too.
+            Err(Failure::Errno(Errno::NOTDIR)) if open & (O_DIRECTORY | O_NOFOLLOW) == O_DIRECTORY | O_NOFOLLOW => {
+                let found = open_beneath(directory, path, O_PATH | O_NOFOLLOW, 0)?;
+                let link = super::files::stat(found.raw())?.filetype() == filetype::SYMBOLIC_LINK;
+                return Err(if link { Errno::LOOP } else { Errno::NOTDIR }.into());
             }
             opened => opened?,
         };
-        let is_directory = super::files::stat(opened)?.filetype() == filetype::DIRECTORY;
-        let descriptor = Descriptor { fd: opened, preopen: None, is_directory, flags: fd_flags, borrowed: false };
-        let number = self.insert(descriptor);
-        memory.write_u32(result, number)
+        let is_directory = super::files::stat(opened.raw())?.filetype() == filetype::DIRECTORY;
+        let kind = if is_directory { Kind::Directory } else { Kind::File };
+        let mut descriptor = Descriptor::new(opened.release(), kind);
+        (descriptor.readable, descriptor.writable) = (readable, writable);
+        descriptor.flags = if is_directory { 0 } else { fd_flags };
+        self.descriptors.put(at, descriptor);
+        memory.write_u32(result, at as u32)
     }
 
     pub(super) fn path_create_directory(&mut self, memory: &mut Memory, args: &[u64]) -> Result<()> {
         let (directory, path) = (self.directory(args[0])?, guest_path(memory, args[1], args[2])?);
-        let (parent, name, _) = parent(directory, &path).map_err(|error| match error {
-            Errno::INVAL => Errno::EXIST,
-            error => error,
-        })?;
-        call(number::MKDIRAT, [parent.0 as usize, name.as_ptr() as usize, 0o777, 0, 0, 0]).map(|_| ())
-    }
-
-    fn unlink(&mut self, memory: &mut Memory, args: &[u64], flags: usize) -> Result<()> {
-        let (directory, path) = (self.directory(args[0])?, guest_path(memory, args[1], args[2])?);
-        let (parent, mut name, slash) = parent(directory, &path)?;
-        if slash && flags == 0 {
-            name.pop();
-            name.extend(b"/\0");
-        }
-        call(number::UNLINKAT, [parent.0 as usize, name.as_ptr() as usize, flags, 0, 0, 0]).map(|_| ())
+        let entry = Entry::find(directory, path, Slashes::Go)?;
+        call_entry(number::MKDIRAT, &entry, [0o777, 0]).map(|_| ())
     }
 
     pub(super) fn path_unlink_file(&mut self, memory: &mut Memory, args: &[u64]) -> Result<()> {
-        self.unlink(memory, args, 0)
+        let (directory, path) = (self.directory(args[0])?, guest_path(memory, args[1], args[2])?);
+        let entry = Entry::find(directory, path, Slashes::Resolve)?;
+        call_entry(number::UNLINKAT, &entry, [0, 0]).map(|_| ())
     }
 
     pub(super) fn path_remove_directory(&mut self, memory: &mut Memory, args: &[u64]) -> Result<()> {
-        self.unlink(memory, args, AT_REMOVEDIR)
+        let (directory, path) = (self.directory(args[0])?, guest_path(memory, args[1], args[2])?);
+        let entry = Entry::find(directory, path, Slashes::Stay)?;
+        call_entry(number::UNLINKAT, &entry, [AT_REMOVEDIR, 0]).map(|_| ())
     }
 
     pub(super) fn path_rename(&mut self, memory: &mut Memory, args: &[u64]) -> Result<()> {
-        let (from, from_path) = (self.directory(args[0])?, guest_path(memory, args[1], args[2])?);
-        let (to, to_path) = (self.directory(args[3])?, guest_path(memory, args[4], args[5])?);
-        let (from, mut from_name, from_slash) = parent(from, &from_path)?;
-        let (to, mut to_name, to_slash) = parent(to, &to_path)?;
-        for (name, slash) in [(&mut from_name, from_slash), (&mut to_name, to_slash)] {
-            if slash {
-                name.pop();
-                name.extend(b"/\0");
-            }
-        }
-        let (from_name, to_name) = (from_name.as_ptr() as usize, to_name.as_ptr() as usize);
-        call(number::RENAMEAT2, [from.0 as usize, from_name, to.0 as usize, to_name, 0, 0]).map(|_| ())
+        let (from, to) = (self.directory(args[0])?, self.directory(args[3])?);
+        let (from_path, to_path) = (guest_path(memory, args[1], args[2])?, guest_path(memory, args[4], args[5])?);
+        let from = Entry::find(from, from_path, Slashes::Stay)?;
+        let to = Entry::find(to, to_path, Slashes::Stay)?;
+        call_entry(number::RENAMEAT2, &from, [to.directory.raw(), to.name()]).map(|_| ())
     }
 
     pub(super) fn path_link(&mut self, memory: &mut Memory, args: &[u64]) -> Result<()> {
-        if args[1] & 1 != 0 {
-            return Err(Errno::INVAL);
+        let follow = follow(args[1])?;
+        let (from, to) = (self.directory(args[0])?, self.directory(args[4])?);
+        let (from_path, to_path) = (guest_path(memory, args[2], args[3])?, guest_path(memory, args[5], args[6])?);
+        if follow == 0 {
+            return Err(Errno::INVAL.into());
         }
-        let (from, from_path) = (self.directory(args[0])?, guest_path(memory, args[2], args[3])?);
-        let (to, to_path) = (self.directory(args[4])?, guest_path(memory, args[5], args[6])?);
-        let (from, from_name, from_slash) = parent(from, &from_path)?;
-        let (to, to_name, to_slash) = parent(to, &to_path)?;
-        if from_slash || to_slash {
-            return Err(Errno::NOENT);
-        }
-        let (from_name, to_name) = (from_name.as_ptr() as usize, to_name.as_ptr() as usize);
-        call(number::LINKAT, [from.0 as usize, from_name, to.0 as usize, to_name, 0, 0]).map(|_| ())
+        let from = Entry::find(from, from_path, Slashes::Resolve)?;
+        let to = Entry::find(to, to_path, Slashes::Resolve)?;
+        call_entry(number::LINKAT, &from, [to.directory.raw(), to.name()]).map(|_| ())
     }
 
     pub(super) fn path_symlink(&mut self, memory: &mut Memory, args: &[u64]) -> Result<()> {
-        let target = guest_path(memory, args[0], args[1])?;
+        let directory = self.directory(args[2])?;
+        let (target, path) = (guest_path(memory, args[0], args[1])?, guest_path(memory, args[3], args[4])?);
         if target.first() == Some(&b'/') {
-            return Err(Errno::PERM);
+            return Err(Errno::PERM.into());
         }
-        let (directory, path) = (self.directory(args[2])?, guest_path(memory, args[3], args[4])?);
-        let (parent, name, slash) = parent(directory, &path)?;
-        if slash {
-            return Err(Errno::NOENT);
-        }
-        let target = [&target[..], b"\0"].concat();
-        let args = [target.as_ptr() as usize, parent.0 as usize, name.as_ptr() as usize, 0, 0, 0];
-        call(number::SYMLINKAT, args).map(|_| ())
+        let entry = Entry::find(directory, path, Slashes::Resolve)?;
+        let target = terminated(target)?;
+        let args = [target.as_ptr() as usize, entry.directory.raw(), entry.name(), 0, 0, 0];
+        call_again(number::SYMLINKAT, args).map(|_| ())
     }
 
     pub(super) fn path_readlink(&mut self, memory: &mut Memory, args: &[u64]) -> Result<()> {
-        let (directory, path) = (self.directory(args[0])?, guest_path(memory, args[1], args[2])?);
-        let (parent, name, _) = parent(directory, &path)?;
-        let mut target = [0u8; 4096];
-        let into = [parent.0 as usize, name.as_ptr() as usize, target.as_mut_ptr() as usize, target.len(), 0, 0];
-        let length = call(number::READLINKAT, into)?;
-        let length = length.min(args[4] as u32 as usize);
-        memory.write(args[3], &target[..length])?;
-        memory.write_u32(args[5], length as u32)
+        let [fd, start, length, buffer, room, result] = args[..] else { return Err(Errno::INVAL.into()) };
+        let (directory, path) = (self.directory(fd)?, guest_path(memory, start, length)?);
+        memory.check(buffer, room, 1)?;
+        memory.check(result, 4, 4)?;
+        let entry = Entry::find(directory, path, Slashes::Stay)?;
+        let mut target = [0u8; PATH_MAX];
+        let count = call_entry(number::READLINKAT, &entry, [target.as_mut_ptr() as usize, target.len()])?;
+        let target = &target[..count];
+        // An absolute target names something outside.
+        if target.first() == Some(&b'/') {
+            return Err(Errno::PERM.into());
+        }
+        if core::str::from_utf8(target).is_err() {
+            return Err(Errno::ILSEQ.into());
+        }
+        let fits = target.len().min(room as usize);
+        memory.write(buffer, &target[..fits])?;
+        memory.write_u32(result, fits as u32)
     }
 
-    pub(super) fn path_filestat_get(&mut self, memory: &mut Memory, args: &[u64]) -> Result<()> {
+    pub(super) fn path_filestat_get(&mut self, memory: &mut Memory, args: &[u64], layout: Layout) -> Result<()> {
+        let follow = follow(args[1])?;
         let (directory, path) = (self.directory(args[0])?, guest_path(memory, args[2], args[3])?);
-        let follow = if args[1] & 1 == 0 { O_NOFOLLOW } else { 0 };
-        let fd = Owned(open_beneath(directory, &path, O_PATH | follow, 0)?);
-        let mut stat = Stat::new();
-        let into = [fd.0 as usize, c"".as_ptr() as usize, stat.0.as_mut_ptr() as usize, AT_EMPTY_PATH, 0, 0];
-        call(number::NEWFSTATAT, into)?;
-        stat.write(memory, args[4])
+        let found: Owned = open_beneath(directory, path, O_PATH | follow, 0)?;
+        let stat = stat_entry(found.raw(), c"".as_ptr() as usize)?;
+        stat.write(memory, args[4], stat.filetype(), layout)
     }
 
     pub(super) fn path_filestat_set_times(&mut self, memory: &mut Memory, args: &[u64]) -> Result<()> {
-        let (directory, path) = (self.directory(args[0])?, guest_path(memory, args[2], args[3])?);
+        let follow = follow(args[1])?;
         let times = super::files::times(args[4], args[5], args[6])?;
-        if args[1] & 1 == 0 {
-            let (parent, name, _) = parent(directory, &path)?;
-            let set = [parent.0 as usize, name.as_ptr() as usize, times.as_ptr() as usize, AT_SYMLINK_NOFOLLOW, 0, 0];
-            return call(number::UTIMENSAT, set).map(|_| ());
-        }
-        let fd = Owned(open_beneath(directory, &path, O_PATH, 0)?);
-        let set = [fd.0 as usize, c"".as_ptr() as usize, times.as_ptr() as usize, AT_EMPTY_PATH, 0, 0];
+        let (directory, path) = (self.directory(args[0])?, guest_path(memory, args[2], args[3])?);
+        let found = open_beneath(directory, path, O_PATH | follow, 0)?;
+        let set = [found.raw(), c"".as_ptr() as usize, times.as_ptr() as usize, AT_EMPTY_PATH, 0, 0];
         call(number::UTIMENSAT, set).map(|_| ())
     }
 }

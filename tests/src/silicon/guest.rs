@@ -94,7 +94,7 @@ impl Guest {
         let probe = store.host_function(
             &ty,
             Box::new(move |caller, _, _| {
-                told.set(caller.memory as usize);
+                told.set(caller.memory().as_ptr() as usize);
                 Ok(())
             }),
         );

@@ -1,0 +1,341 @@
+//! The claims that the checker is given with a function: what is known at each place that branches go to.
+//!
+//! Takes a linked function's bytes; runs the checker's own [`Step`] forward to a fixpoint, joining what is known at each
+//! label (`known`), then backward to find which facts anything depends on (`need`), and writes those. Nothing here is trusted:
+//! a wrong claim is a rejection. The usual attempt reduces claims to "zero-extended" where that may do; the thorough one
+//! writes all that is known, and which places hold the same value.
+
+mod known;
+mod need;
+
+use iced_x86::{Decoder, DecoderOptions, Instruction, OpKind, Register};
+use known::Known;
+use need::{Row, Rows};
+use rustc_hash::FxHashMap;
+use vwasm_checker::claims::{self, Claim, Claims, Label};
+use vwasm_checker::fact::{Fact, Value};
+use vwasm_checker::form::{FlagsEffect, Form, Operand, Transfer, form, general};
+use vwasm_checker::module::{Fields, Module};
+use vwasm_checker::state::{RAX, State, WORDS};
+use vwasm_checker::step::{Next, Step};
+
+/// An instruction as the analyses see it.
+struct Item {
+    instruction: Instruction,
+    form: &'static Form,
+    /// Number among `Function::words` of the word of the frame that it loads or stores whole.
+    word: Option<u32>,
+    /// Label that it jumps to.
+    label: Option<u32>,
+    /// More is known of its result than its width.
+    exact: bool,
+    /// The compared register holds a signature, or is compared with something of which a bound is known.
+    depends: bool,
+    /// Type of the callee.
+    callee: Option<u32>,
+}
+
+/// A decoded function with what is found out about it.
+pub struct Analysis<'m> {
+    step: Step<'m>,
+    code: &'m [u8],
+    start: u32,
+    frame: u32,
+    items: Vec<Item>,
+    /// Offsets of labels, sorted; their numbers; those that jump tables hold.
+    labels: Vec<u32>,
+    numbers: FxHashMap<u32, u32>,
+    entries: Vec<u32>,
+    /// Words that are loaded whole, pass parameters or results, sorted.
+    words: Vec<u32>,
+    known: Vec<Option<Known>>,
+    thorough: bool,
+}
+
+/// The claims of unit `number`; `targets` are the code offsets that its jump tables hold, `frame` its frame's size.
+pub fn claims(
+    module: &Module<'_>,
+    fields: &Fields,
+    number: usize,
+    targets: &[u32],
+    frame: u32,
+    thorough: bool,
+) -> Option<Vec<u8>> {
+    let mut analysis = Analysis::new(module, fields, number, targets, frame, thorough)?;
+    let live = need::live(&analysis);
+    analysis.forward(&live);
+    let need = if thorough { live } else { need::needed(&analysis) };
+    Some(analysis.write(&need))
+}
+
+impl<'m> Analysis<'m> {
+    fn new(
+        module: &'m Module<'m>,
+        fields: &'m Fields,
+        number: usize,
+        targets: &[u32],
+        frame: u32,
+        thorough: bool,
+    ) -> Option<Analysis<'m>> {
+        let unit = module.units.get(number)?;
+        let signature = module.types.get(unit.ty as usize)?;
+        let code = module.code.get(..unit.end as usize)?;
+        let mut items = Vec::with_capacity((unit.end - unit.start) as usize / 4);
+        let mut decoder = Decoder::with_ip(64, code, 0, DecoderOptions::NONE);
+        decoder.set_position(unit.start as usize).ok()?;
+        decoder.set_ip(unit.start.into());
+        let mut labels = targets.to_vec();
+        while decoder.can_decode() {
+            let instruction = decoder.decode();
+            let form = form(instruction.code())?;
+            if matches!(form.transfer, Transfer::Jump | Transfer::JumpIf) {
+                labels.push(u32::try_from(instruction.near_branch_target()).ok()?);
+            }
+            items.push(Item { instruction, form, word: None, label: None, exact: false, depends: false, callee: None });
+        }
+        labels.sort_unstable();
+        labels.dedup();
+        let numbers: FxHashMap<u32, u32> = labels.iter().zip(0..).map(|(&offset, n)| (offset, n)).collect();
+        let mut analysis = Analysis {
+            step: Step { module, fields, signature },
+            code,
+            start: unit.start,
+            frame,
+            items,
+            entries: targets.iter().filter_map(|target| numbers.get(target).copied()).collect(),
+            known: labels.iter().map(|_| None).collect(),
+            labels,
+            numbers,
+            words: Vec::new(),
+            thorough,
+        };
+        analysis.entries.sort_unstable();
+        analysis.entries.dedup();
+        analysis.find_words();
+        Some(analysis)
+    }
+
+    /// Number of the word at a distance from where rsp was at entry.
+    fn word_at(&self, at: i64) -> Option<u32> {
+        let incoming = self.step.signature.words();
+        if at >= 8 {
+            u32::try_from((at - 8) / 8).ok().filter(|number| *number < incoming)
+        } else if at < 0 {
+            u32::try_from((-at - 1) / 8).ok()?.checked_add(incoming)
+        } else {
+            None
+        }
+    }
+
+    /// The word that a memory operand is, if it is one whole.
+    fn word_of(&self, item: &Item) -> Option<u32> {
+        let instruction = &item.instruction;
+        let n = (0..instruction.op_count()).find(|n| instruction.op_kind(*n) == OpKind::Memory)?;
+        let at = instruction.memory_displacement64() as i64 - i64::from(self.frame);
+        let whole = item.form.operands.get(n as usize)?.width == 8 && at % 8 == 0;
+        if instruction.memory_base() != Register::RSP || !whole { None } else { self.word_at(at) }
+    }
+
+    /// Numbers the words that facts may travel through.
+    fn find_words(&mut self) {
+        let found: Vec<Option<u32>> = self.items.iter().map(|item| self.word_of(item)).collect();
+        let loads = |(item, word): (&Item, &Option<u32>)| {
+            let stores = item.form.operands.first().is_some_and(|operand| operand.is(Operand::MEMORY))
+                && item.instruction.op0_kind() == OpKind::Memory
+                && !item.form.operands[0].is(Operand::READ);
+            word.filter(|_| !stores)
+        };
+        let mut words: Vec<u32> = self.items.iter().zip(&found).filter_map(loads).collect();
+        let outgoing = self.step.module.types.iter().map(|ty| ty.parameters.words.len()).max().unwrap_or(0);
+        words.extend((0..outgoing as i64).filter_map(|k| self.word_at(8 * k - i64::from(self.frame))));
+        words.extend(0..self.step.signature.words());
+        words.sort_unstable();
+        words.dedup();
+        // More than this is a function that nobody writes; its facts then stay in registers.
+        if words.len() as u64 * self.labels.len() as u64 > 1 << 33 {
+            words.clear();
+        }
+        for (item, word) in self.items.iter_mut().zip(found) {
+            item.word = word.and_then(|word| words.binary_search(&word).ok()).map(|n| n as u32);
+            if matches!(item.form.transfer, Transfer::Jump | Transfer::JumpIf) {
+                item.label = self.numbers.get(&(item.instruction.near_branch_target() as u32)).copied();
+            }
+        }
+        self.words = words;
+    }
+
+    // -- forward --
+
+    fn forward(&mut self, live: &Rows) {
+        let mut state = State::default();
+        // Facts only weaken, each a few times: few rounds are needed.
+        for _ in 0..64 {
+            if !self.round(&mut state, live) {
+                break;
+            }
+        }
+    }
+
+    /// One way through the function; whether a label behind an instruction that goes back to it has changed.
+    fn round(&mut self, state: &mut State, live: &Rows) -> bool {
+        state.enter(self.step.signature);
+        let (mut reachable, mut again, mut next_label) = (true, false, 0);
+        for n in 0..self.items.len() {
+            let instruction = self.items[n].instruction;
+            let at = instruction.ip() as u32;
+            while self.labels.get(next_label).is_some_and(|&label| label < at) {
+                next_label += 1;
+            }
+            if self.labels.get(next_label) == Some(&at) {
+                if reachable {
+                    self.join(next_label, state, None, live, false);
+                }
+                if let Some(known) = &self.known[next_label] {
+                    known.enter(state);
+                    reachable = true;
+                }
+            }
+            if !reachable {
+                continue;
+            }
+            self.note(n, state);
+            let Some(bytes) = self.code.get(at as usize..at as usize + instruction.len()) else { return false };
+            let Ok(outcome) = self.step.run(state, &instruction, bytes) else { return false };
+            if instruction.op_count() > 0
+                && instruction.op0_kind() == OpKind::Register
+                && let Some((number, _)) = general(instruction.op0_register())
+            {
+                self.items[n].exact = !matches!(state.registers[number], Fact::ZERO_EXTENDED | Fact::Unknown);
+            }
+            match outcome.next {
+                Next::Fall => {}
+                Next::End => reachable = false,
+                Next::Jump { target, taken, falls, fallen } => {
+                    reachable = falls;
+                    again |= self.go(state, taken, target, live, at);
+                    state.learn(fallen);
+                }
+                Next::Table { data, last } => {
+                    reachable = false;
+                    for entry in self.table(data, last) {
+                        again |= self.go(state, None, entry, live, at);
+                    }
+                }
+            }
+        }
+        again
+    }
+
+    fn table(&self, data: u32, last: u32) -> Vec<u64> {
+        let module = self.step.module;
+        let from = module.data_start + u64::from(data);
+        let bytes = module.data.get(data as usize..data as usize + 4 * (last as usize + 1)).unwrap_or(&[]);
+        let entry = |bytes: &[u8]| i64::from(i32::from_le_bytes(bytes.try_into().unwrap_or_default()));
+        let mut targets: Vec<u64> = bytes.chunks_exact(4).map(|bytes| from.wrapping_add_signed(entry(bytes))).collect();
+        targets.sort_unstable();
+        targets.dedup();
+        targets
+    }
+
+    fn go(&mut self, state: &State, taken: Option<(Value, Fact)>, target: u64, live: &Rows, from: u32) -> bool {
+        let number = u32::try_from(target).ok().and_then(|target| self.numbers.get(&target).copied());
+        let Some(number) = number else { return false };
+        let back = target <= u64::from(from);
+        self.join(number as usize, state, taken, live, back) && back
+    }
+
+    /// Joins what is known on one way to a label; whether that changed it.
+    fn join(&mut self, number: usize, state: &State, taken: Option<(Value, Fact)>, live: &Rows, back: bool) -> bool {
+        match &mut self.known[number] {
+            Some(known) => known.join(state, taken, back),
+            None => {
+                let words = live.words(number).map(|word| self.words[word as usize]);
+                self.known[number] = Some(Known::new(state, taken, words, self.thorough));
+                true
+            }
+        }
+    }
+
+    /// Notes of an instruction what the way back needs.
+    fn note(&mut self, n: usize, state: &State) {
+        let Item { instruction, form, .. } = &self.items[n];
+        let of = |operand: u8| match instruction.op_kind(operand.into()) {
+            OpKind::Register => {
+                general(instruction.op_register(operand.into())).map_or(Fact::Unknown, |(number, _)| state.registers[number])
+            }
+            _ => Fact::Unknown,
+        };
+        let depends = match form.flags {
+            FlagsEffect::Compare(a, b) => {
+                let told = |fact: Fact| !matches!(fact, Fact::Unknown | Fact::ZERO_EXTENDED);
+                matches!(of(a), Fact::Signature(_)) || told(of(b))
+            }
+            _ => false,
+        };
+        let module = self.step.module;
+        let callee = match form.transfer {
+            Transfer::Call => {
+                let units = module.units.get(..module.functions).unwrap_or(&[]);
+                let target = instruction.near_branch_target();
+                units.binary_search_by_key(&target, |unit| unit.start.into()).ok().map(|unit| units[unit].ty)
+            }
+            Transfer::CallMemory => match state.registers[RAX] {
+                Fact::Callable { ty, .. } => Some(ty),
+                Fact::Import(import) => module.import_types.get(import as usize).copied(),
+                _ => None,
+            },
+            _ => None,
+        };
+        (self.items[n].depends, self.items[n].callee) = (depends, callee);
+    }
+
+    // -- writing --
+
+    fn write(&self, need: &Rows) -> Vec<u8> {
+        let mut claims = Claims::default();
+        for (n, &offset) in self.labels.iter().enumerate() {
+            let (first, first_word) = (claims.facts.len() as u32, claims.words.len() as u32);
+            let mut label = Label { offset, depth: self.frame, narrow: 0, first, count: 0, first_word, word_count: 0 };
+            if let Some(known) = &self.known[n] {
+                label.depth = known.depth;
+                self.label(&mut claims, &mut label, known, need.row(n));
+            }
+            label.count = claims.facts.len() as u32 - first;
+            label.word_count = claims.words.len() as u32 - first_word;
+            claims.labels.push(label);
+        }
+        claims::write(&claims, self.start, self.frame)
+    }
+
+    fn label(&self, claims: &mut Claims, label: &mut Label, known: &Known, need: Row<'_>) {
+        // Whether "zero-extended" is all that is said.
+        let plain = |fact: Fact| {
+            fact == Fact::ZERO_EXTENDED
+                || !self.thorough && matches!(fact, Fact::Max(_)) && fact.implies(Fact::ZERO_EXTENDED)
+        };
+        for (register, &fact) in (0..).zip(&known.registers) {
+            if fact == Fact::Unknown || !self.thorough && !need.has(register) {
+                continue;
+            }
+            if plain(fact) {
+                label.narrow |= 1 << register;
+            } else {
+                claims.facts.push((register, Claim::Fact(fact)));
+            }
+        }
+        for &(word, fact) in &known.words {
+            let number = self.words.binary_search(&word).unwrap_or(0) as u32;
+            if fact == Fact::Unknown || !need.has(16 + number) {
+                continue;
+            }
+            if plain(fact) {
+                claims.words.push(word);
+            } else {
+                claims.facts.push((WORDS + word, Claim::Fact(fact)));
+            }
+        }
+        for (place, other) in known.copies() {
+            claims.facts.push((place, Claim::Same(other)));
+        }
+    }
+}

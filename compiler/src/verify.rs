@@ -1,0 +1,280 @@
+//! Checking compiled code: what the checker is told comes from the manifest, which is itself checked here.
+//!
+//! Takes a manifest, code, read-only data and claims; gives the checker's verdict. [`accept`] does so for what was just
+//! compiled, with the claims made on the way. Everything in a manifest that the runtime relies on without looking is compared
+//! with the rest of it: counts, types, entries, private tables.
+
+use crate::claims::claims;
+use crate::compile::Compiled;
+use crate::error::{CompileError, ErrorKind, Result};
+use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
+use rayon::prelude::*;
+use vwasm_checker::claims::write_number;
+use vwasm_checker::layout::InstanceShape;
+use vwasm_checker::module::Fields;
+use vwasm_checker::{Accepted, Checker, Class, Module, Rejection, Scratch, Signature, Unit};
+use vwasm_runtime::image::{PAGE, round_up};
+use vwasm_runtime::manifest::{self as m, ExternType, Manifest, ValueType, record};
+
+fn refuse<T>(message: impl Into<String>) -> Result<T> {
+    Err(CompileError::new(ErrorKind::Rejected, message))
+}
+
+fn class(ty: ValueType) -> Result<Class> {
+    Ok(match ty {
+        ValueType::I32 | ValueType::FuncRef | ValueType::ExternRef => Class::Narrow,
+        ValueType::I64 => Class::Wide,
+        ValueType::F32 | ValueType::F64 => Class::Float,
+        ValueType::V128 => return refuse("a function type with v128"),
+    })
+}
+
+fn signature(ty: &m::FunctionType) -> Result<Signature> {
+    let classes = |types: &[ValueType]| types.iter().map(|&ty| class(ty)).collect::<Result<Vec<Class>>>();
+    // The validator's limits; they keep the words of a call far below the stack's guard.
+    if ty.params.len() > 1000 || ty.results.len() > 1000 {
+        return refuse("a function type with more than 1,000 parameters or results");
+    }
+    Ok(Signature::new(&classes(&ty.params)?, &classes(&ty.results)?))
+}
+
+/// Counts what the runtime will lay out, from the lists it uses.
+fn shape(manifest: &Manifest) -> InstanceShape {
+    let imports = |wanted: fn(&ExternType) -> bool| manifest.imports.iter().filter(|i| wanted(&i.kind)).count() as u32;
+    let imported_tables = imports(|kind| matches!(kind, ExternType::Table(_)));
+    InstanceShape {
+        memory_imports: imports(|kind| matches!(kind, ExternType::Memory(_))),
+        tables: imported_tables + manifest.tables.len() as u32,
+        function_imports: imports(|kind| matches!(kind, ExternType::Function(_))),
+        global_imports: imports(|kind| matches!(kind, ExternType::Global(_))),
+        types: manifest.types.len() as u32,
+        references: manifest.references.len() as u32,
+        constants: manifest.globals.iter().filter(|global| !global.ty.mutable).count() as u32,
+        globals: manifest.globals.iter().filter(|global| global.ty.mutable).count() as u32,
+    }
+}
+
+/// What the checker is told.
+pub fn describe<'a>(manifest: &'a Manifest, code: &'a [u8], data: &'a [u8], claims: &'a [u8]) -> Result<Module<'a>> {
+    let types = manifest.types.iter().map(signature).collect::<Result<Vec<Signature>>>()?;
+    let (shape, claimed) = (shape(manifest), &manifest.shape);
+    let claimed = InstanceShape {
+        memory_imports: claimed.memory_imports,
+        tables: claimed.tables,
+        function_imports: claimed.function_imports,
+        global_imports: claimed.global_imports,
+        types: claimed.types,
+        references: claimed.references,
+        constants: claimed.constants,
+        globals: claimed.globals,
+    };
+    if shape != claimed {
+        return refuse("the instance's shape does not agree with the lists");
+    }
+    if shape.memory_imports as usize + manifest.memories.len() > 1 {
+        return refuse("more than one memory");
+    }
+    let bodies = manifest.functions.len();
+    if manifest.far_thunks.len() != types.len() {
+        return refuse("not one far thunk for each type");
+    }
+    if manifest.frames.len() != 16 * (bodies + types.len()) {
+        return refuse("not one frame record for each function and far thunk");
+    }
+    let mut units = Vec::with_capacity(bodies + types.len());
+    for n in 0..bodies + types.len() {
+        let field = |field| record(&manifest.frames, 4, n, field).unwrap_or(u32::MAX);
+        let thunk = n >= bodies;
+        let (start, ty, index) = if thunk {
+            (manifest.far_thunks[n - bodies], (n - bodies) as u32, u32::MAX)
+        } else {
+            let function = manifest.functions[n];
+            (function.code, function.type_index, shape.function_imports + n as u32)
+        };
+        if field(0) != start || field(3) != index {
+            return refuse(format!("frame record {n} does not agree with the function"));
+        }
+        units.push(Unit { start, end: field(1), ty, thunk });
+    }
+    let (mut import_types, mut tables, mut global_imports) = (Vec::new(), Vec::new(), Vec::new());
+    for import in &manifest.imports {
+        match &import.kind {
+            ExternType::Function(ty) if (*ty as usize) < types.len() => import_types.push(*ty),
+            ExternType::Function(_) => return refuse("an import of an unknown type"),
+            ExternType::Table(table) => tables.push(table.limits.min),
+            ExternType::Global(global) => global_imports.push(global.mutable),
+            ExternType::Memory(_) => {}
+        }
+    }
+    let imported_tables = tables.len();
+    tables.extend(manifest.tables.iter().map(|table| table.limits.min));
+    private_tables(manifest, imported_tables, tables.len())?;
+    Ok(Module {
+        code,
+        data,
+        data_start: round_up(code.len() as u64, PAGE),
+        types,
+        units,
+        functions: bodies,
+        import_types,
+        tables,
+        global_imports,
+        own_memory: !manifest.memories.is_empty(),
+        shape,
+        sites: &manifest.sites,
+        claims,
+    })
+}
+
+/// A private table holds near entries, so no other instance may reach it: neither imported nor exported.
+fn private_tables(manifest: &Manifest, imported: usize, count: usize) -> Result<()> {
+    if manifest.private_tables.len() != count {
+        return refuse("not one note for each table whether it is private");
+    }
+    for (table, _) in manifest.private_tables.iter().enumerate().filter(|(_, private)| **private) {
+        let exported = |export: &m::Export| export.kind == m::ExportKind::Table && export.index as usize == table;
+        if table < imported || manifest.exports.iter().any(exported) {
+            return refuse(format!("table {table} is called private, but others can reach it"));
+        }
+    }
+    Ok(())
+}
+
+/// The rejection in words: function, address, bytes, instruction, what is missing.
+pub fn explain(module: &Module<'_>, rejection: &Rejection) -> CompileError {
+    let place = match rejection.unit {
+        Some(unit) if unit < module.functions => format!("function {}", module.import_types.len() + unit),
+        Some(unit) => format!("the far thunk of type {}", unit - module.functions),
+        None => "the module".into(),
+    };
+    let (start, length) = (rejection.offset as usize, rejection.length as usize);
+    let bytes = module.code.get(start..start + length).unwrap_or(&[]);
+    let mut text = format!("{place}, code offset {start:#x}");
+    if !bytes.is_empty() {
+        let shown: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let instruction = Decoder::with_ip(64, bytes, start as u64, DecoderOptions::NONE).decode();
+        let mut assembly = String::new();
+        IntelFormatter::new().format(&instruction, &mut assembly);
+        text += &format!(", `{assembly}` ({})", shown.join(" "));
+    }
+    CompileError::new(ErrorKind::Rejected, format!("{text}: {}", rejection.reason))
+}
+
+/// The checker's verdict on somebody else's code.
+pub fn check(manifest: &Manifest, code: &[u8], data: &[u8], claims: &[u8]) -> Result<Accepted> {
+    let module = describe(manifest, code, data, claims)?;
+    let explained = |rejection: Rejection| explain(&module, &rejection);
+    let checker = Checker::new(&module).map_err(explained)?;
+    let parts = checker.split_claims().map_err(explained)?;
+    let found = parts
+        .par_iter()
+        .enumerate()
+        .map_init(Scratch::default, |scratch, (number, claims)| checker.unit(number, claims, scratch))
+        .collect::<Vec<_>>();
+    let mut accepted = Accepted::default();
+    for found in found {
+        let found = found.map_err(explained)?;
+        accepted.features |= found.features;
+        accepted.instructions += found.instructions;
+    }
+    if accepted.features & !manifest.features != 0 {
+        let missing = accepted.features & !manifest.features;
+        return refuse(format!("the code needs CPU features ({missing:#x}) that the manifest does not ask for"));
+    }
+    Ok(accepted)
+}
+
+/// What was found of an executable that is accepted.
+pub struct Verified {
+    pub manifest: Manifest,
+    pub accepted: Accepted,
+    pub code_length: usize,
+    pub data_length: usize,
+    pub claims_length: usize,
+}
+
+/// The verdict on an executable's bytes.
+pub fn executable(file: &[u8]) -> Result<Verified> {
+    let payload = crate::executable::read(file)?;
+    let Ok(manifest) = Manifest::decode(payload.manifest) else { return refuse("the manifest cannot be read") };
+    let stack = manifest.grants.stack_size;
+    if !(64 << 10..=1 << 32).contains(&stack) {
+        return refuse(format!("a stack of {stack} bytes"));
+    }
+    let accepted = check(&manifest, payload.code, payload.data, payload.claims)?;
+    Ok(Verified {
+        manifest,
+        accepted,
+        code_length: payload.code.len(),
+        data_length: payload.data.len(),
+        claims_length: payload.claims.len(),
+    })
+}
+
+/// Hash of every file of `spec/` that this vwasm was built from.
+pub const SPEC_HASH: &str = include_str!(concat!(env!("OUT_DIR"), "/spec.hash"));
+
+impl std::fmt::Display for Verified {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let grants = &self.manifest.grants;
+        writeln!(f, "accepted: the sandbox theorem of spec/sandbox.rules applies")?;
+        writeln!(f, "program {}", self.manifest.name.escape_debug())?;
+        for import in &self.manifest.imports {
+            writeln!(f, "import {}.{}", import.module.escape_debug(), import.name.escape_debug())?;
+        }
+        for (host, guest) in &grants.directories {
+            writeln!(f, "directory {} as {}", host.escape_debug(), guest.escape_debug())?;
+        }
+        for (key, value) in &grants.environment {
+            writeln!(f, "environment {}={}", key.escape_debug(), value.escape_debug())?;
+        }
+        match grants.max_memory_pages {
+            Some(pages) => writeln!(f, "memory at most {} bytes", u64::from(pages) << 16)?,
+            None => writeln!(f, "memory at most {} bytes", 1u64 << 32)?,
+        }
+        writeln!(f, "stack {} bytes", grants.stack_size)?;
+        let (functions, thunks) = (self.manifest.functions.len(), self.manifest.far_thunks.len());
+        writeln!(f, "code {} bytes: {functions} functions, {thunks} far thunks", self.code_length)?;
+        writeln!(f, "instructions {}", self.accepted.instructions)?;
+        writeln!(f, "read-only data {} bytes, claims {} bytes", self.data_length, self.claims_length)?;
+        let features = vwasm_runtime::cpu::names(self.accepted.features);
+        writeln!(f, "CPU features {}", if features.is_empty() { "x86-64-v2" } else { &features })?;
+        write!(f, "spec {SPEC_HASH}")
+    }
+}
+
+/// Makes the claims of freshly compiled code, checks it with them, and notes both in it. `targets` are the places that the
+/// jump tables of each function hold.
+pub fn accept(compiled: &mut Compiled, targets: &[Vec<u32>]) -> Result<()> {
+    let module = describe(&compiled.manifest, &compiled.code, &compiled.data, &[])?;
+    let explained = |rejection: Rejection| explain(&module, &rejection);
+    let checker = Checker::new(&module).map_err(explained)?;
+    let Some(fields) = Fields::new(&module.shape) else { return refuse("an instance's fields take more than 1 GiB") };
+    let unit = |scratch: &mut Scratch, number: usize| -> Result<(Vec<u8>, u32)> {
+        if module.units[number].thunk {
+            return checker.unit(number, &[], scratch).map(|found| (Vec::new(), found.features)).map_err(explained);
+        }
+        let frame = record(&compiled.manifest.frames, 4, number, 2).unwrap_or(0);
+        let made = |thorough| {
+            let made = claims(&module, &fields, number, &targets[number], frame, thorough);
+            made.ok_or_else(|| CompileError::new(ErrorKind::Rejected, format!("unit {number} cannot be decoded")))
+        };
+        let usual = made(false)?;
+        if let Ok(found) = checker.unit(number, &usual, scratch) {
+            return Ok((usual, found.features));
+        }
+        let thorough = made(true)?;
+        checker.unit(number, &thorough, scratch).map(|found| (thorough, found.features)).map_err(explained)
+    };
+    let parts = (0..module.units.len()).into_par_iter().map_init(Scratch::default, unit).collect::<Vec<_>>();
+    let (mut joined, mut features) = (Vec::new(), 0);
+    for part in parts {
+        let (bytes, found) = part?;
+        write_number(&mut joined, bytes.len() as u64);
+        joined.extend_from_slice(&bytes);
+        features |= found;
+    }
+    compiled.claims = joined;
+    compiled.manifest.features = features;
+    Ok(())
+}

@@ -1,0 +1,304 @@
+//! Signals: faults of guest code, and the timer that ends it.
+//!
+//! A signal is the guest's if this thread is inside a guest activation (known from the thread's own state), it runs on that
+//! store's guest stack (so no host code is at work on the store), and the program counter is in the store's code; a fault must
+//! besides be one the code may cause (`trap::meaning`), and come from the processor, not from another process. Then the handler
+//! notes the trap and continues at the exit that `enter` provides. Everything else goes to whoever handled it before.
+
+use crate::enter::{Context, trap_exit_address};
+use crate::sys::{self, number};
+use crate::trap;
+
+pub(crate) const SIGILL: usize = 4;
+pub(crate) const SIGBUS: usize = 7;
+pub(crate) const SIGFPE: usize = 8;
+pub(crate) const SIGSEGV: usize = 11;
+pub(crate) const SIGALRM: usize = 14;
+
+const SIGNALS: [usize; 5] = [SIGILL, SIGBUS, SIGFPE, SIGSEGV, SIGALRM];
+
+/// The `si_code` of a timer; the processor's are positive.
+const SI_TIMER: i32 = -2;
+/// What our timers send with their signal, so that other timers of the process are not taken for them.
+pub(crate) const TIMER_VALUE: u64 = u64::from_le_bytes(*b"vwasm\0\0\0");
+
+const SA_SIGINFO: u64 = 4;
+const SA_RESTORER: u64 = 0x0400_0000;
+const SA_ONSTACK: u64 = 0x0800_0000;
+const SA_NODEFER: u64 = 0x4000_0000;
+
+// -- the running activation --
+
+#[cfg(not(freestanding))]
+mod current {
+    use super::Context;
+    use core::cell::Cell;
+
+    std::thread_local! {
+        static CURRENT: Cell<*mut Context> = const { Cell::new(core::ptr::null_mut()) };
+    }
+
+    pub fn get() -> *mut Context {
+        CURRENT.with(Cell::get)
+    }
+    pub fn set(context: *mut Context) -> *mut Context {
+        CURRENT.with(|current| current.replace(context))
+    }
+}
+
+#[cfg(freestanding)]
+mod current {
+    use super::Context;
+    use core::sync::atomic::{AtomicPtr, Ordering};
+
+    static CURRENT: AtomicPtr<Context> = AtomicPtr::new(core::ptr::null_mut());
+
+    pub fn get() -> *mut Context {
+        CURRENT.load(Ordering::Relaxed)
+    }
+    pub fn set(context: *mut Context) -> *mut Context {
+        CURRENT.swap(context, Ordering::Relaxed)
+    }
+}
+
+/// The context of this thread's innermost activation, or null.
+pub(crate) fn current() -> *mut Context {
+    current::get()
+}
+
+pub(crate) fn set_current(context: *mut Context) -> *mut Context {
+    current::set(context)
+}
+
+// -- installation --
+
+/// The kernel's struct sigaction.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct SignalAction {
+    handler: usize,
+    flags: u64,
+    restorer: usize,
+    mask: u64,
+}
+
+const NO_ACTION: SignalAction = SignalAction { handler: 0, flags: 0, restorer: 0, mask: 0 };
+
+static mut PREVIOUS: [SignalAction; SIGNALS.len()] = [NO_ACTION; SIGNALS.len()];
+
+core::arch::global_asm!("vwasm_signal_return:", "mov eax, {number}", "syscall", number = const number::RT_SIGRETURN);
+
+unsafe extern "C" {
+    fn vwasm_signal_return();
+}
+
+#[cfg(not(freestanding))]
+fn once(action: fn()) {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(action);
+}
+
+#[cfg(freestanding)]
+fn once(action: fn()) {
+    use core::sync::atomic::{AtomicBool, Ordering};
+    static DONE: AtomicBool = AtomicBool::new(false);
+    if !DONE.swap(true, Ordering::Relaxed) {
+        action();
+    }
+}
+
+/// Installs the handlers, and an alternate stack for this thread.
+pub(crate) fn install() {
+    once(|| {
+        for (place, &signal) in SIGNALS.iter().enumerate() {
+            if signal != SIGALRM {
+                install_handler(place, SA_NODEFER);
+            }
+        }
+    });
+    stack::install();
+}
+
+/// Installs the timer's handler.
+pub(crate) fn install_timer() {
+    static TIMER: fn() = || install_handler(SIGNALS.len() - 1, 0);
+    #[cfg(not(freestanding))]
+    {
+        static ONCE: std::sync::Once = std::sync::Once::new();
+        ONCE.call_once(TIMER);
+    }
+    // The stub sets one timer, once.
+    #[cfg(freestanding)]
+    TIMER();
+    stack::install();
+}
+
+fn install_handler(place: usize, flags: u64) {
+    let action = SignalAction {
+        handler: handle as *const () as usize,
+        flags: SA_SIGINFO | SA_RESTORER | SA_ONSTACK | flags,
+        restorer: vwasm_signal_return as *const () as usize,
+        mask: 0,
+    };
+    // SAFETY: runs once for each place, before the handler there can; the kernel copies both structures.
+    unsafe {
+        let old = (&raw mut PREVIOUS).cast::<SignalAction>().add(place);
+        sys::syscall(number::RT_SIGACTION, [SIGNALS[place], &raw const action as usize, old as usize, 8, 0, 0]);
+    }
+}
+
+/// Makes every fault that is not the guest's end in `handler`: an executable cut short faults where its pages are missing.
+pub fn guard(handler: extern "C" fn() -> !) {
+    for signal in SIGNALS.into_iter().filter(|signal| *signal != SIGALRM) {
+        let action = SignalAction {
+            handler: handler as *const () as usize,
+            flags: SA_RESTORER | SA_ONSTACK,
+            restorer: vwasm_signal_return as *const () as usize,
+            mask: 0,
+        };
+        // SAFETY: the kernel copies the structure.
+        unsafe { sys::syscall(number::RT_SIGACTION, [signal, &raw const action as usize, 0, 8, 0, 0]) };
+    }
+}
+
+/// The stack that handlers run on: the guest's may be full.
+mod stack {
+    use crate::memory::Reservation;
+    use crate::sys::{self, number};
+
+    const SIZE: usize = 64 << 10;
+    const GUARD: usize = 4 << 10;
+    const DISABLE: usize = 2;
+
+    /// The kernel's stack_t.
+    #[repr(C)]
+    struct SignalStack {
+        start: *mut u8,
+        flags: usize,
+        size: usize,
+    }
+
+    struct Alternate(Reservation);
+
+    impl Alternate {
+        fn new() -> Option<Alternate> {
+            let memory = Reservation::new(GUARD + SIZE, sys::PROT_NONE).ok()?;
+            memory.commit(GUARD, SIZE).ok()?;
+            let stack = SignalStack { start: memory.start.wrapping_add(GUARD), flags: 0, size: SIZE };
+            // SAFETY: the stack stays mapped until it is taken away below.
+            unsafe { sys::syscall(number::SIGALTSTACK, [&raw const stack as usize, 0, 0, 0, 0, 0]) };
+            Some(Alternate(memory))
+        }
+    }
+
+    impl Drop for Alternate {
+        fn drop(&mut self) {
+            let mut stack = SignalStack { start: core::ptr::null_mut(), flags: 0, size: 0 };
+            // SAFETY: the kernel fills in the structure; only a stack of ours is taken away.
+            unsafe {
+                sys::syscall(number::SIGALTSTACK, [0, &raw mut stack as usize, 0, 0, 0, 0]);
+                if self.0.contains(stack.start as usize) {
+                    let none = SignalStack { start: core::ptr::null_mut(), flags: DISABLE, size: 0 };
+                    sys::syscall(number::SIGALTSTACK, [&raw const none as usize, 0, 0, 0, 0, 0]);
+                }
+            }
+        }
+    }
+
+    #[cfg(not(freestanding))]
+    pub fn install() {
+        std::thread_local! {
+            static STACK: Option<Alternate> = Alternate::new();
+        }
+        // At the end of a thread there may be none any more, and no guest to run either.
+        let _ = STACK.try_with(|_| ());
+    }
+
+    #[cfg(freestanding)]
+    pub fn install() {
+        use core::sync::atomic::{AtomicBool, Ordering};
+        static DONE: AtomicBool = AtomicBool::new(false);
+        if !DONE.swap(true, Ordering::Relaxed) {
+            core::mem::forget(Alternate::new());
+        }
+    }
+}
+
+// -- handling --
+
+// Indices into the general registers of the kernel's ucontext, which begin at byte 40.
+const GREGS: usize = 40;
+const R10: usize = 2;
+const RSP: usize = 15;
+const RIP: usize = 16;
+
+extern "C" fn handle(signal: i32, info: *mut u8, ucontext: *mut u8) {
+    // SAFETY: the kernel passes valid structures; registers are read and written at their places in them. A context that is
+    // current lives until its activation ends, and its store is not being changed while the guest's stack is in use.
+    unsafe {
+        let register = |n: usize| ucontext.add(GREGS + 8 * n).cast::<u64>();
+        let (pc, rsp) = (register(RIP).read(), register(RSP).read());
+        let code = info.add(8).cast::<i32>().read();
+        let address = info.add(16).cast::<u64>().read();
+        let context = current::get();
+        let value = info.add(24).cast::<u64>().read();
+        let from_timer = signal as usize == SIGALRM && code == SI_TIMER && value == TIMER_VALUE;
+        if context.is_null() {
+            if from_timer {
+                return;
+            }
+            return chain(signal, code, info, ucontext);
+        }
+        let on_guest_stack = ((*context).stack_low..(*context).stack_high).contains(&rsp);
+        let noted = if !on_guest_stack {
+            None
+        } else if from_timer {
+            trap::is_guest(&*(*context).store, pc).then_some(trap::TIMEOUT)
+        } else if code > 0 {
+            trap::meaning(&*(*context).store, signal as usize, pc, address).map(|code| code as u64)
+        } else {
+            None
+        };
+        match noted {
+            Some(code) => {
+                (*context).trap_code = code;
+                (*context).trap_pc = pc;
+                (*context).trap_rsp = rsp;
+                register(RIP).write(trap_exit_address());
+                register(RSP).write((*context).host_rsp);
+                register(R10).write(context as u64);
+            }
+            // Host code is at work: it looks when it is done.
+            None if from_timer => (&raw mut (*context).interrupted).write_volatile(1),
+            None => chain(signal, code, info, ucontext),
+        }
+    }
+}
+
+/// Passes a signal on to the action that was there before.
+fn chain(signal: i32, code: i32, info: *mut u8, ucontext: *mut u8) {
+    let Some(place) = SIGNALS.iter().position(|known| *known == signal as usize) else { return };
+    // SAFETY: written before the handler was installed, and not since; an old handler is called as it was declared.
+    unsafe {
+        let old = (&raw const PREVIOUS).cast::<SignalAction>().add(place).read();
+        if cfg!(freestanding) && code <= 0 {
+            sys::exit(128 + signal); // sent by another process, which is not what `guard` tells of
+        }
+        if old.handler > 1 {
+            if old.flags & SA_SIGINFO != 0 {
+                core::mem::transmute::<usize, extern "C" fn(i32, *mut u8, *mut u8)>(old.handler)(signal, info, ucontext);
+            } else {
+                core::mem::transmute::<usize, extern "C" fn(i32)>(old.handler)(signal);
+            }
+            return;
+        }
+        if code <= 0 && old.handler == 1 {
+            return; // sent by someone, and ignored before
+        }
+        if code <= 0 {
+            sys::exit(128 + signal); // sent by someone: nothing would raise it again
+        }
+        // The instruction runs again and meets the default.
+        sys::syscall(number::RT_SIGACTION, [signal as usize, &raw const old as usize, 0, 8, 0, 0]);
+    }
+}

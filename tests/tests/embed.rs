@@ -1,0 +1,139 @@
+//! The embedding interface: types, links between instances, hostile re-entrancy, handles that do not fit.
+
+use vwasm::embed::{Engine, Error, Instance, Linker, Module, Store, TypedFunc};
+use vwasm_runtime::manifest::Grants;
+use vwasm_runtime::store::Config;
+use vwasm_runtime::trap::Trap;
+use vwasm_runtime::wasi;
+
+fn link_error<T>(outcome: Result<T, Error>) -> String {
+    match outcome {
+        Err(Error::Link(message)) => message,
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("no error"),
+    }
+}
+
+#[test]
+fn values_of_all_types() {
+    let engine = Engine::default();
+    let module = Module::new(
+        &engine,
+        br#"(module
+          (import "host" "all" (func $all (param i32 i64 f32 f64 i32 i64 f32 f64) (result i32 i64 f32 f64)))
+          (func (export "all") (param i32 i64 f32 f64 i32 i64 f32 f64) (result i32 i64 f32 f64)
+            (call $all (local.get 0) (local.get 1) (local.get 2) (local.get 3)
+              (local.get 4) (local.get 5) (local.get 6) (local.get 7)))
+          (global (export "count") (mut i64) (i64.const 5)) (global (export "fixed") f32 (f32.const 1.5)))"#,
+    )
+    .unwrap();
+    type Eight = (i32, i64, f32, f64, u32, u64, f32, f64);
+    let mut store = Store::new(&engine).unwrap();
+    let mut linker = Linker::new();
+    let sum = |_: &mut vwasm::embed::Caller<'_>, (a, b, c, d, e, f, g, h): Eight| {
+        Ok((a.wrapping_add(e as i32), b.wrapping_add(f as i64), c + g, d + h))
+    };
+    linker.func(&mut store, "host", "all", sum).unwrap();
+    let instance = linker.instantiate(&mut store, &module).unwrap();
+    let all = instance.typed_func::<Eight, (i32, i64, f32, f64)>(&store, "all").unwrap();
+    let results = all.call(&mut store, (-1, -2, 1.5, 2.5, u32::MAX, u64::MAX, 0.25, 0.125)).unwrap();
+    assert_eq!(results, (-2, -3, 1.75, 2.625));
+
+    let count = instance.global::<i64>(&store, "count").unwrap();
+    count.set(&mut store, -7).unwrap();
+    assert_eq!(count.get(&store).unwrap(), -7);
+    let fixed = instance.global::<f32>(&store, "fixed").unwrap();
+    assert_eq!(link_error(fixed.set(&mut store, 0.0)), "the global is not mutable");
+    assert_eq!(fixed.get(&store).unwrap(), 1.5);
+    assert!(link_error(instance.global::<i32>(&store, "count")).contains("no global of this type"));
+    assert!(link_error(instance.typed_func::<(), ()>(&store, "all")).contains("no function of this type"));
+    assert!(link_error(instance.typed_func::<(), ()>(&store, "none")).contains("no export"));
+    assert!(link_error(instance.memory(&store)).contains("no export"));
+
+    let mut other = Store::new(&engine).unwrap();
+    assert_eq!(link_error(all.call(&mut other, (0, 0, 0.0, 0.0, 0, 0, 0.0, 0.0))), "a handle of another store");
+    assert_eq!(link_error(linker.instantiate(&mut other, &module)), "a handle of another store");
+    assert_eq!(link_error(Linker::new().instantiate(&mut other, &module)), "nothing provides the import host.all");
+}
+
+#[test]
+fn linked_instances_share_what_they_link() {
+    let engine = Engine::default();
+    let owner = r#"(module (memory (export "memory") 1 2) (global $n (export "n") (mut i32) (i32.const 0))
+      (func (export "bump") (result i32) (global.set $n (i32.add (global.get $n) (i32.const 1))) (global.get $n)))"#;
+    let user = r#"(module (import "owner" "memory" (memory 1)) (import "owner" "bump" (func $bump (result i32)))
+      (import "owner" "n" (global $n (mut i32)))
+      (func (export "use") (result i32) (drop (memory.grow (i32.const 1)))
+        (i32.store (i32.const 100000) (call $bump)) (i32.add (global.get $n) (i32.load (i32.const 100000)))))"#;
+    let [owner, user] = [owner, user].map(|text| Module::new(&engine, text.as_bytes()).unwrap());
+    let mut store = Store::new(&engine).unwrap();
+    let mut linker = Linker::new();
+    let first = linker.instantiate(&mut store, &owner).unwrap();
+    linker.instance(&store, "owner", first).unwrap();
+    let second = linker.instantiate(&mut store, &user).unwrap();
+    let used = second.typed_func::<(), i32>(&store, "use").unwrap();
+    assert_eq!(used.call(&mut store, ()).unwrap(), 2);
+    assert_eq!(used.call(&mut store, ()).unwrap(), 4);
+    let memory = first.memory(&store).unwrap();
+    assert_eq!(memory.data(&store).unwrap().len(), 2 << 16);
+    assert_eq!(memory.read(&store, 100_000, 4).unwrap(), [2, 0, 0, 0]);
+    assert!(link_error(memory.read(&store, usize::MAX, 2)).contains("not in the memory"));
+    memory.data_mut(&mut store).unwrap()[100_000] = 9;
+    assert_eq!(memory.read(&store, 100_000, 1).unwrap(), [9]);
+}
+
+/// A host function that calls back, grows the caller's memory under its own feet, and traps in the middle.
+#[test]
+fn re_entrancy() {
+    let engine = Engine::default();
+    let module = Module::new(
+        &engine,
+        br#"(module (import "host" "back" (func $back (param i32) (result i32))) (memory (export "memory") 1 10)
+          (func (export "outer") (param i32) (result i32) (i32.add (call $back (local.get 0)) (memory.size)))
+          (func (export "inner") (param i32) (result i32) (drop (memory.grow (i32.const 1)))
+            (if (i32.eqz (local.get 0)) (then unreachable)) (i32.store (i32.const 65536) (i32.const 77)) (local.get 0)))"#,
+    )
+    .unwrap();
+    let mut store = Store::new(&engine).unwrap();
+    let mut linker = Linker::new();
+    let inner = std::rc::Rc::new(std::cell::Cell::new(None::<TypedFunc<i32, i32>>));
+    let target = inner.clone();
+    let back = move |caller: &mut vwasm::embed::Caller<'_>, n: i32| {
+        let before = caller.memory().len();
+        let target = target.get().ok_or(Trap::host("not ready"))?;
+        let result = caller.call(&target, n);
+        assert_eq!(caller.memory().len(), before + 65536);
+        if n != 0 {
+            assert_eq!(caller.memory()[65536], 77);
+        }
+        Ok(result.unwrap_or(-1))
+    };
+    linker.func(&mut store, "host", "back", back).unwrap();
+    let instance = linker.instantiate(&mut store, &module).unwrap();
+    inner.set(Some(instance.typed_func(&store, "inner").unwrap()));
+    let outer = instance.typed_func::<i32, i32>(&store, "outer").unwrap();
+    assert_eq!(outer.call(&mut store, 5).unwrap(), 5 + 2);
+    assert_eq!(outer.call(&mut store, 0).unwrap(), -1 + 3);
+}
+
+#[test]
+fn wasi_and_limits() {
+    let engine = Engine::default();
+    let module = Module::new(
+        &engine,
+        br#"(module (import "wasi_snapshot_preview1" "args_sizes_get" (func $sizes (param i32 i32) (result i32)))
+          (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32))) (memory (export "memory") 1)
+          (func (export "count") (result i32) (drop (call $sizes (i32.const 0) (i32.const 4))) (i32.load (i32.const 0)))
+          (func (export "end") (call $exit (i32.const 3))) (func (export "grow") (result i32) (memory.grow (i32.const 1))))"#,
+    )
+    .unwrap();
+    let mut store = Store::with_limits(&engine, Config { max_memory_pages: 1, ..Config::default() }).unwrap();
+    let mut linker = Linker::new();
+    let config = wasi::Config { arguments: vec![b"a".to_vec(), b"b".to_vec()], grants: Grants::default(), trace: false };
+    linker.wasi(&mut store, &module, &config).unwrap();
+    let instance: Instance = linker.instantiate(&mut store, &module).unwrap();
+    assert_eq!(instance.typed_func::<(), u32>(&store, "count").unwrap().call(&mut store, ()).unwrap(), 2);
+    assert_eq!(instance.typed_func::<(), i32>(&store, "grow").unwrap().call(&mut store, ()).unwrap(), -1);
+    let end = instance.typed_func::<(), ()>(&store, "end").unwrap().call(&mut store, ());
+    assert_eq!(end.unwrap_err().to_string(), "wasm trap: exit with status 3");
+}

@@ -1,0 +1,272 @@
+//! The runtime from inside one process: what a hostile guest does at its edges, and what is left when instances go.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use vwasm_runtime::layout::TrapCode;
+use vwasm_runtime::manifest::{FunctionType, Limits, ValueType};
+use vwasm_runtime::store::{Config, Extern, Module, Store};
+use vwasm_runtime::trap::{Trap, TrapKind};
+use vwasm_tests::support::*;
+
+fn load(text: &str) -> Rc<Module> {
+    let compiled = compiled(text.as_bytes());
+    Rc::new(Module::load(compiled.manifest, &compiled.code, &compiled.data).unwrap())
+}
+
+fn export(store: &Store, instance: u32, name: &str) -> u32 {
+    match store.export(instance, name) {
+        Some(Extern::Function(function)) => function,
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
+const EXHAUSTED: TrapKind = TrapKind::Code(TrapCode::CallStackExhausted);
+
+/// A host function enters the guest again, with parameters on the stack, at every depth down to the very end of it.
+#[test]
+fn host_calls_back_at_the_end_of_the_stack() {
+    let params = "i64 ".repeat(40);
+    let module = load(&format!(
+        r#"(module (import "host" "back" (func $back))
+          (func (export "many") (param {params}))
+          (func $down (export "down") (call $back) (call $down)))"#
+    ));
+    for size in (4096..12_000).step_by(88) {
+        let mut store = Store::new(Config { stack_size: size, ..Config::default() }).unwrap();
+        let (many, calls) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+        let (callee, count) = (many.clone(), calls.clone());
+        let back = store.host_function(
+            &FunctionType::default(),
+            Box::new(move |caller, _, _| {
+                count.set(count.get() + 1);
+                caller.invoke(callee.get(), &[7; 40], &mut [])
+            }),
+        );
+        let instance = store.instantiate(&module, &[Extern::Function(back.unwrap())]).unwrap();
+        many.set(export(&store, instance, "many"));
+        let down = export(&store, instance, "down");
+        assert_eq!(store.invoke(down, &[], &mut []).unwrap_err().kind, EXHAUSTED);
+        assert!(calls.get() > 10);
+    }
+}
+
+/// Host and guest that call each other without end are stopped, and a host function is not entered while it runs.
+#[test]
+fn mutual_recursion() {
+    let module = load(r#"(module (import "host" "back" (func $back)) (func (export "f") (call $back)))"#);
+    let mut store = Store::new(Config::default()).unwrap();
+    let f = Rc::new(Cell::new(0));
+    let target = f.clone();
+    let back = Box::new(move |caller: &mut vwasm_runtime::store::Caller, _: &[u64], _: &mut [u64]| {
+        caller.invoke(target.get(), &[], &mut [])
+    });
+    let back = store.host_function(&FunctionType::default(), back).unwrap();
+    let instance = store.instantiate(&module, &[Extern::Function(back)]).unwrap();
+    f.set(export(&store, instance, "f"));
+    let trap = store.invoke(f.get(), &[], &mut []).unwrap_err();
+    assert_eq!(trap.kind, TrapKind::Host("a host function was entered again while it runs".into()));
+    // And all works as before.
+    let trap = store.invoke(f.get(), &[], &mut []).unwrap_err();
+    assert!(matches!(trap.kind, TrapKind::Host(_)));
+}
+
+fn control_word() -> u32 {
+    let mut word = 0u32;
+    // SAFETY: writes the word.
+    unsafe { std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut word) };
+    word
+}
+
+fn set_control_word(word: u32) {
+    // SAFETY: all exceptions stay masked.
+    unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const word) };
+}
+
+/// The guest rounds as WebAssembly does whatever the host does; the host's ways are back after return, trap and host call.
+#[test]
+fn floating_point_control() {
+    const STRANGE: u32 = 0xffc0; // towards zero, denormals are zero
+    let module = load(
+        r#"(module (import "host" "look" (func $look))
+          (func (export "third") (param f64) (result f64) (call $look) (f64.div (local.get 0) (f64.const 3)))
+          (func (export "trap") unreachable))"#,
+    );
+    let mut store = Store::new(Config::default()).unwrap();
+    let seen = Rc::new(Cell::new(0));
+    let look = seen.clone();
+    let look = store.host_function(
+        &FunctionType::default(),
+        Box::new(move |_, _, _| {
+            look.set(control_word() & 0xffc0);
+            Ok(())
+        }),
+    );
+    let instance = store.instantiate(&module, &[Extern::Function(look.unwrap())]).unwrap();
+    let (third, trap) = (export(&store, instance, "third"), export(&store, instance, "trap"));
+    let expected = [2.0f64 / 3.0, f64::from_bits(9) / 3.0].map(f64::to_bits);
+    let usual = control_word();
+    set_control_word(STRANGE);
+    let mut results = [[0]; 2];
+    let outcomes =
+        [2.0f64.to_bits(), 9].into_iter().zip(&mut results).map(|(arg, result)| store.invoke(third, &[arg], result).is_ok());
+    let fine = outcomes.fold(true, |all, one| all & one);
+    let after_return = control_word() & 0xffc0;
+    let trapped = store.invoke(trap, &[], &mut []).is_err();
+    let after_trap = control_word() & 0xffc0;
+    set_control_word(usual);
+    assert!(fine && trapped);
+    assert_eq!(results.map(|[result]| result), expected);
+    assert_eq!([seen.get(), after_return, after_trap], [STRANGE; 3]);
+}
+
+/// References and indices that no valid module has come only from guest code gone wrong; gates refuse them. Here: the edges that
+/// a valid module reaches.
+#[test]
+fn empty_ranges_at_the_end() {
+    let module = load(
+        r#"(module (memory (export "m") 1 1) (table (export "t") 3 funcref) (data $d "xyz") (elem $e func $f) (func $f)
+          (func (export "fill") (param i32 i32) (memory.fill (local.get 0) (i32.const 1) (local.get 1)))
+          (func (export "copy") (param i32 i32) (memory.copy (local.get 0) (local.get 0) (local.get 1)))
+          (func (export "init") (param i32 i32) (memory.init $d (i32.const 0) (local.get 0) (local.get 1)))
+          (func (export "table") (param i32 i32) (table.fill 0 (local.get 0) (ref.null func) (local.get 1)))
+          (func (export "elem") (param i32 i32) (table.init $e (i32.const 0) (local.get 0) (local.get 1)))
+          (func (export "grow") (param i32 i32) (drop (memory.grow (local.get 0))) (drop (table.grow (ref.null func) (local.get 1)))))"#,
+    );
+    let mut store = Store::new(Config::default()).unwrap();
+    let instance = store.instantiate(&module, &[]).unwrap();
+    for (name, start, length, good) in [
+        ("fill", 65536, 0, true),
+        ("fill", 65537, 0, false),
+        ("fill", 65535, 1, true),
+        ("fill", u32::MAX, u32::MAX, false),
+        ("fill", 1, u32::MAX, false),
+        ("copy", 65536, 0, true),
+        ("copy", 65537, 0, false),
+        ("copy", 2, u32::MAX - 1, false),
+        ("init", 3, 0, true),
+        ("init", 4, 0, false),
+        ("init", u32::MAX, 1, false),
+        ("init", 1, u32::MAX, false),
+        ("table", 3, 0, true),
+        ("table", 4, 0, false),
+        ("table", u32::MAX, u32::MAX, false),
+        ("elem", 1, 0, true),
+        ("elem", 2, 0, false),
+        ("elem", 1, u32::MAX, false),
+        ("grow", u32::MAX, u32::MAX, true), // refused, which is no trap
+        ("grow", 1, 1, true),
+    ] {
+        let function = export(&store, instance, name);
+        let outcome = store.invoke(function, &[start.into(), length.into()], &mut []);
+        assert_eq!(outcome.is_ok(), good, "{name} {start} {length}");
+    }
+}
+
+fn mappings() -> usize {
+    std::fs::read_to_string("/proc/self/maps").unwrap().lines().count()
+}
+
+const WORK: &str = r#"(module (memory 1) (table 10 funcref) (global $g (mut i32) (i32.const 0))
+  (func (export "work") (param i32) (result i32)
+    (i32.store (i32.const 100) (i32.add (i32.load (i32.const 100)) (local.get 0)))
+    (global.set $g (i32.add (global.get $g) (i32.const 1)))
+    (i32.add (i32.load (i32.const 100)) (global.get $g)))
+  (func (export "trap") (drop (i32.load (i32.const 70000)))))"#;
+
+/// A thousand instances, made, run, trapped and dropped, some refused: nothing of them stays, and none sees another's state.
+#[test]
+fn a_thousand_instances() {
+    let (module, large) = (load(WORK), load("(module (memory 20) (table 20 funcref))"));
+    let run = |times: u32| {
+        for n in 0..times {
+            let limits = Config { max_memory_pages: 10, max_table_elements: 10, ..Config::default() };
+            let mut store = Store::new(limits).unwrap();
+            let instance = store.instantiate(&module, &[]).unwrap();
+            assert!(store.instantiate(&large, &[]).is_err());
+            let work = export(&store, instance, "work");
+            let mut result = [0];
+            store.invoke(work, &[n.into()], &mut result).unwrap();
+            assert_eq!(result, [u64::from(n) + 1]);
+            let trap = export(&store, instance, "trap");
+            let kind = store.invoke(trap, &[], &mut []).unwrap_err().kind;
+            assert_eq!(kind, TrapKind::Code(TrapCode::OutOfBoundsMemoryAccess));
+            store.invoke(work, &[1], &mut result).unwrap();
+            assert_eq!(result, [u64::from(n) + 3]);
+        }
+    };
+    run(10);
+    let before = mappings();
+    run(1000);
+    // Other tests run beside this one.
+    assert!(mappings() < before + 200, "{} mappings, {before} before", mappings());
+}
+
+/// Threads that each run instances, trapping and not.
+#[test]
+fn threads() {
+    let threads: Vec<_> = (0..8)
+        .map(|n: u32| {
+            std::thread::spawn(move || {
+                let module = load(WORK);
+                for round in 0..50 {
+                    let mut store = Store::new(Config::default()).unwrap();
+                    let instance = store.instantiate(&module, &[]).unwrap();
+                    let (work, trap) = (export(&store, instance, "work"), export(&store, instance, "trap"));
+                    assert!(store.invoke(trap, &[], &mut []).is_err());
+                    let mut result = [0];
+                    store.invoke(work, &[u64::from(n * round)], &mut result).unwrap();
+                    assert_eq!(result, [u64::from(n * round + 1)]);
+                }
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}
+
+/// An instance that cannot be made leaves what it was to be linked with as it was.
+#[test]
+fn refused_instances() {
+    let mut store = Store::new(Config { max_table_elements: 5, ..Config::default() }).unwrap();
+    let memory = store.host_memory(Limits { min: 1, max: Some(1) }).unwrap();
+    let wrong = load(r#"(module (import "host" "m" (memory 2)))"#);
+    assert!(store.instantiate(&wrong, &[memory]).is_err());
+    assert!(store.instantiate(&wrong, &[]).is_err());
+    let large = load(r#"(module (import "host" "m" (memory 1)) (table 6 funcref) (func (export "f")))"#);
+    assert!(store.instantiate(&large, &[memory]).is_err());
+    let right = load(r#"(module (import "host" "m" (memory 1)) (func (export "f") (result i32) (memory.size)))"#);
+    let instance = store.instantiate(&right, &[memory]).unwrap();
+    let f = export(&store, instance, "f");
+    let mut result = [0];
+    store.invoke(f, &[], &mut result).unwrap();
+    assert_eq!(result, [1]);
+}
+
+/// A trap in a host function that the guest called, and one in a guest that a host function called, end both.
+#[test]
+fn traps_through_the_host() {
+    let module = load(
+        r#"(module (import "host" "inner" (func $inner (result i32)))
+          (func (export "outer") (result i32) (call $inner))
+          (func (export "fails") (result i32) unreachable))"#,
+    );
+    let mut store = Store::new(Config::default()).unwrap();
+    let fails = Rc::new(Cell::new(0));
+    let target = fails.clone();
+    let ty = FunctionType { params: vec![], results: vec![ValueType::I32] };
+    let inner = store.host_function(
+        &ty,
+        Box::new(move |caller, _, results| {
+            let outcome = caller.invoke(target.get(), &[], results);
+            assert_eq!(outcome.unwrap_err().kind, TrapKind::Code(TrapCode::Unreachable));
+            Err(Trap::host("the inner one failed"))
+        }),
+    );
+    let instance = store.instantiate(&module, &[Extern::Function(inner.unwrap())]).unwrap();
+    fails.set(export(&store, instance, "fails"));
+    let outer = export(&store, instance, "outer");
+    let trap = store.invoke(outer, &[], &mut [0]).unwrap_err();
+    assert_eq!(trap.kind, TrapKind::Host("the inner one failed".into()));
+    assert_eq!(trap.backtrace.len(), 1);
+}
