@@ -1,6 +1,7 @@
 //! Damaged manifests and executables: 100,000 mutated manifests are decoded, checked, and those that pass are instantiated
 //! without running anything; executables cut short or changed say so and end with a defined status.
 
+use std::mem::offset_of;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
@@ -120,8 +121,10 @@ fn damaged_executables() {
             }
             image[at..at + 8].copy_from_slice(&value.to_le_bytes());
             let (code, signal, text) = execute(&image, "header");
-            // A length of read-only data beyond what is there is found out only by reading it.
-            let unread = field == ImageHeader::SIZE / 8 - 1 && code == Some(7);
+            // A length of read-only data beyond what is there is found out only by reading it; of the claims, never: they are for
+            // the checker, and fewer of them move nothing.
+            let lengths = [offset_of!(ImageHeader, claims_length) / 8, offset_of!(ImageHeader, data_length) / 8];
+            let unread = lengths.contains(&field) && code == Some(7);
             assert!(unread || (code, signal) == (Some(1), None), "field {field} is {value:#x}: {code:?} {signal:?} {text}");
         }
     }
