@@ -1,7 +1,8 @@
 //! The build-time generator: `spec/*.rules` to Rust.
 //!
-//! [`load`] parses and checks a specification; [`generate`] writes what the compiler is built from;
-//! [`sandbox_layout`] gives the constants that compiler and runtime share. Stages: `parse`, `check`, `emit`.
+//! [`load`] parses and checks a specification; [`generate`] writes what the compiler is built from, if `proofs.lock` says that
+//! every rule is proved; [`sandbox_layout`] gives the constants that compiler and runtime share. Stages: `parse`, `check`,
+//! `prove` (whose solvers are not needed to build), `emit`.
 //! Errors come back as text, rendered like those of rustc, all of a run at once.
 
 pub mod ast;
@@ -61,9 +62,47 @@ pub fn load(directory: &Path) -> Result<Spec, String> {
     load_files(read(directory)?)
 }
 
-/// Writes the generated Rust files into `out`.
+/// Set to 1, lets unproved rules into a build, which then says so wherever it says its version.
+pub const UNPROVED: &str = "VWASM_UNPROVED";
+
+/// What is said of rules without a proof: which, where, and how to prove them.
+fn unproved(spec: &Spec, missing: &[(String, ast::Span, String)]) -> String {
+    let mut rules: Vec<(&str, ast::Span, Vec<&str>)> = Vec::new();
+    for (name, span, why) in missing {
+        match rules.last_mut() {
+            Some((last, _, reasons)) if last == name => reasons.push(why),
+            _ => rules.push((name, *span, vec![why])),
+        }
+    }
+    const SHOWN: usize = 10;
+    let diagnostics: Vec<diagnostic::Diagnostic> = rules
+        .iter()
+        .take(SHOWN)
+        .map(|(name, span, reasons)| {
+            diagnostic::Diagnostic::new(*span, format!("`{name}` is not proved"))
+                .label(reasons.join("; "))
+                .help(format!("prove it: `cargo run --release -p codegen-derive --bin rules -- prove {name}`"))
+        })
+        .collect();
+    let mut text = diagnostic::render(&spec.files, &diagnostics);
+    if rules.len() > SHOWN {
+        let prove = "`cargo run --release -p codegen-derive --bin rules -- prove`";
+        text.push_str(&format!("error: {} more are not proved: {prove}\n", rules.len() - SHOWN));
+    }
+    text + &format!("note: {UNPROVED}=1 builds with them, and every output says so\n")
+}
+
+/// Writes the generated Rust files into `out`, if every rule is proved.
 pub fn generate(directory: &Path, out: &Path) -> Result<(), String> {
-    write(emit::emit(&load(directory)?), out)
+    let spec = load(directory)?;
+    let lock = prove::lock::Lock::read(&prove::lock::path(directory))?;
+    let missing = prove::lock::unproved(&spec, &lock);
+    if !missing.is_empty() && std::env::var(UNPROVED).as_deref() != Ok("1") {
+        return Err(unproved(&spec, &missing));
+    }
+    let mut names: Vec<String> = missing.into_iter().map(|(name, ..)| name).collect();
+    names.dedup();
+    write(emit::emit(&spec, &names), out)
 }
 
 /// Writes what the sandbox checker is built from into `out`.

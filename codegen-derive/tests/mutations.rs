@@ -148,7 +148,7 @@ fn change(text: &mut String, random: &mut Random) {
 fn load(files: Vec<(String, String)>) {
     let texts: Vec<String> = files.iter().map(|(_, text)| text.clone()).collect();
     let result =
-        std::panic::catch_unwind(|| codegen_derive::load_files(files).map(|spec| codegen_derive::emit::emit(&spec)));
+        std::panic::catch_unwind(|| codegen_derive::load_files(files).map(|spec| codegen_derive::emit::emit(&spec, &[])));
     assert!(result.is_ok(), "a panic at this input:\n{}", texts.join("\n// -- next file --\n"));
 }
 

@@ -24,7 +24,7 @@ Other subcommands: 0, or 1 and an error, or 2.";
 
 /// WebAssembly to sandboxed x86-64 Linux executables, compiled by rules.
 #[derive(Parser)]
-#[command(version, max_term_width = 100, after_help = MORE)]
+#[command(version = cli::rules::VERSION.as_str(), max_term_width = 100, after_help = MORE)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -40,6 +40,8 @@ enum Command {
     Verify(cli::verify::VerifyArgs),
     /// Run official test scripts and count their assertions.
     Wast(cli::wast::WastArgs),
+    /// The rules the compiler is made of, and their proofs.
+    Rules(cli::rules::RulesArgs),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         Command::Run(args) => cli::run::command(&args),
         Command::Verify(args) => cli::verify::command(&args),
         Command::Wast(args) => cli::wast::command(&args),
+        Command::Rules(args) => Ok(cli::rules::command(args)),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error}");

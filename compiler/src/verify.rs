@@ -233,6 +233,20 @@ impl std::fmt::Display for Verified {
             None => writeln!(f, "memory at most {} bytes", 1u64 << 32)?,
         }
         writeln!(f, "stack {} bytes", grants.stack_size)?;
+        for socket in &grants.sockets {
+            writeln!(f, "socket at descriptor {socket}")?;
+        }
+        let limits = [
+            ("elements of a table", grants.max_table_elements.map(u64::from)),
+            ("open files", grants.max_open_files.map(u64::from)),
+            ("bytes of output", grants.max_output),
+            ("milliseconds", grants.timeout),
+        ];
+        for (what, limit) in limits {
+            if let Some(limit) = limit {
+                writeln!(f, "at most {limit} {what}")?;
+            }
+        }
         let (functions, thunks) = (self.manifest.functions.len(), self.manifest.far_thunks.len());
         writeln!(f, "code {} bytes: {functions} functions, {thunks} far thunks", self.code_length)?;
         writeln!(f, "instructions {}", self.accepted.instructions)?;

@@ -110,6 +110,8 @@ pub fn prepare() {
 
 /// Runs guest code; false after a trap or an exit.
 pub fn enter(context: &mut Context, frame: &mut CallFrame) -> bool {
+    // A time limit of before is not this entry's; one that still holds sends its signal again.
+    context.interrupted = 0;
     let context: *mut Context = context;
     let previous = crate::signal::set_current(context);
     // SAFETY: code and instance come from a function record of the store, whose memory outlives the call; the guest stack and

@@ -18,14 +18,14 @@ use crate::ast::*;
 use proc_macro2::{Ident, Span as TokenSpan, TokenStream};
 use quote::format_ident;
 
-/// The generated files: name and text.
-pub fn emit(spec: &Spec) -> Vec<(&'static str, String)> {
+/// The generated files: name and text. `unproved` are the rules let in without a proof.
+pub fn emit(spec: &Spec, unproved: &[String]) -> Vec<(&'static str, String)> {
     let rules = RuleTable::new(spec);
     vec![
         ("ops.rs", format(ops::emit(spec))),
         ("eval.rs", format(eval::emit(spec))),
         ("insts.rs", format(insts::emit(spec))),
-        ("lower.rs", format(lower::emit(spec, &rules))),
+        ("lower.rs", format(lower::emit(spec, &rules, unproved))),
         ("simplify.rs", format(simplify::emit(spec, &rules))),
         ("layout.rs", layout(spec)),
     ]

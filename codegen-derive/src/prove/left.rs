@@ -141,9 +141,9 @@ impl<'a> Builder<'a> {
                 self.place = place;
                 let result = result.ok_or_else(|| format!("`{}` gives nothing", op.name.text))?;
                 let term = self.meaning.term(result, &scope)?;
-                if let Some(name) = alias {
-                    let register = self.register_of(&name.text, ty, term);
-                    self.names.insert(name.text.clone(), Bound::Value { term, register });
+                if let Some(alias) = alias {
+                    let register = self.register_of(&alias.text, ty, term);
+                    self.names.insert(alias.text.clone(), Bound::Value { term, register });
                 }
                 Ok(term)
             }

@@ -28,7 +28,7 @@ pub enum Given {
     Operand(Term),
 }
 
-fn type_of(kind: OperandKind) -> Type {
+pub fn type_of(kind: OperandKind) -> Type {
     match kind {
         OperandKind::Reg(width) | OperandKind::RegMem(width) | OperandKind::Mem(width) => Type::Bits(width),
         OperandKind::Xmm(32) | OperandKind::XmmMem(32) => Type::F32,
@@ -40,10 +40,19 @@ fn type_of(kind: OperandKind) -> Type {
     }
 }
 
-/// Where a form's promise says what it gives: `ea == e`.
+/// Where a form's promise says what it gives: `ea == e`, `bits(value) == bits(e)`.
 fn promised<'e>(ensures: &'e Expr, name: &str) -> Option<&'e Expr> {
     let ExprKind::Binary(BinaryOp::Eq, left, right) = &ensures.kind else { return None };
-    matches!(&left.kind, ExprKind::Var(given) if given == name).then_some(&**right)
+    let (mut left, mut right) = (&**left, &**right);
+    if let (ExprKind::Call(a, one), ExprKind::Call(b, other)) = (&left.kind, &right.kind)
+        && a.text == "bits"
+        && b.text == "bits"
+    {
+        (left, right) = (one.first()?, other.first()?);
+    }
+    let float = matches!(left.ty, Type::F32 | Type::F64)
+        && matches!(ensures.kind, ExprKind::Binary(_, ref whole, _) if whole.ty == left.ty);
+    (!float && matches!(&left.kind, ExprKind::Var(given) if given == name)).then_some(right)
 }
 
 impl Builder<'_> {
@@ -185,10 +194,13 @@ impl Builder<'_> {
             (OperandKind::Cc, arg) => Input::Condition(self.condition(arg)?),
             (OperandKind::Addr, arg) => Input::Address(self.address(arg)?),
             (OperandKind::Mem(width), arg) => Input::Memory { address: self.address(arg)?, width },
+            (OperandKind::RegMem(_) | OperandKind::XmmMem(_), Arg::Mem { width, .. }) if *width != wide => {
+                return Err("a memory operand of another width".into());
+            }
             (_, Arg::Mem { width, address, .. }) => Input::Memory { address: self.address(address)?, width: *width },
             (OperandKind::SImm(_) | OperandKind::UImm(_), Arg::Expr(expr)) => {
                 let number = self.number(expr)?;
-                Input::Value(self.graph().low(number, wide))
+                Input::Value(number)
             }
             (_, Arg::Expr(expr)) => match self.form(expr) {
                 Some((name, args)) => match self.promise(&name, &args)? {
@@ -206,6 +218,9 @@ impl Builder<'_> {
             (_, Arg::Nested(right)) => {
                 let given = self.instruction(right)?;
                 let (register, _) = given.first().cloned().ok_or("an instruction that gives nothing")?;
+                if self.graph().width(register) < wide {
+                    return Err("a general register where a vector register is wanted".into());
+                }
                 Input::Value(self.graph().low(register, wide))
             }
             _ => return Err("an operand of another kind is wanted".into()),
@@ -268,6 +283,11 @@ impl Builder<'_> {
         let mut before: Vec<(&str, Term)> = Vec::new();
         for (operand, arg) in taken {
             let input = self.operand(arg, operand.kind)?;
+            if let Input::Value(value) = input
+                && self.graph().width(value) != width(&type_of(operand.kind))
+            {
+                return Err(format!("operand `{}` has another width", operand.name.text));
+            }
             let name = operand.name.text.as_str();
             let value = match input {
                 Input::Value(value) | Input::Address(value) => Value::Term(value),

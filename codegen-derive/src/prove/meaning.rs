@@ -53,6 +53,8 @@ pub struct Meaning<'a> {
     numbers: HashMap<String, i128>,
     /// What is known of variables made for choices.
     pub assumed: Vec<Term>,
+    /// Counts of leading zeros, and of what.
+    pub counted: Vec<(Term, Term)>,
     pub nans: Nans,
 }
 
@@ -102,7 +104,7 @@ fn chooses(name: &str) -> bool {
 impl<'a> Meaning<'a> {
     pub fn new(spec: &'a Spec) -> Meaning<'a> {
         let numbers = crate::check::numbers(spec);
-        Meaning { graph: Graph::default(), spec, numbers, assumed: Vec::new(), nans: Nans::Machine }
+        Meaning { graph: Graph::default(), spec, numbers, assumed: Vec::new(), counted: Vec::new(), nans: Nans::Machine }
     }
 
     /// The value of an expression that is a Boolean, an integer or a float.
@@ -274,13 +276,20 @@ impl<'a> Meaning<'a> {
             }
             "div_s" => self.divided(Op::DivideSigned, a, b),
             "div_u" => self.divided(Op::DivideUnsigned, a, b),
-            "rem_s" => self.divided(Op::RemainderSigned, a, b),
-            "rem_u" => self.divided(Op::RemainderUnsigned, a, b),
+            "rem_s" => self.remainder(Op::DivideSigned, a, b),
+            "rem_u" => self.remainder(Op::DivideUnsigned, a, b),
             "mul_hi_u" | "mul_hi_s" if wide <= 64 => {
                 let op = if name == "mul_hi_u" { Op::ZeroExtend } else { Op::SignExtend };
                 let (a, b) = (graph.extend(op, a, 2 * wide), graph.extend(op, b, 2 * wide));
                 let product = graph.binary(Op::Multiply, a, b);
                 graph.extract(product, 2 * wide - 1, wide)
+            }
+            // The quotient of a number followed by as many zeros.
+            "div_hi_u" if wide <= 64 => {
+                let none = graph.bits(0, wide);
+                let (dividend, divisor) = (graph.concat(a, none), graph.extend(Op::ZeroExtend, b, 2 * wide));
+                let quotient = self.divided(Op::DivideUnsigned, dividend, divisor);
+                self.graph.low(quotient, wide)
             }
             "lt_u" => graph.compare(Op::LessUnsigned, a, b),
             "gt_u" => graph.compare(Op::LessUnsigned, b, a),
@@ -318,12 +327,43 @@ impl<'a> Meaning<'a> {
         })
     }
 
-    /// Division is total: 0 for a zero divisor.
+    /// Division is total: 0 for a zero divisor. A divisor that may be a constant is divided by in two ways, so that the other
+    /// way is the quotient that stands elsewhere too: solvers do not find quotients equal by themselves.
     fn divided(&mut self, op: Op, a: Term, b: Term) -> Term {
         let zero = self.constant(0, a);
+        match (*self.graph.node(b), self.graph.value_of(b)) {
+            (_, Some(0)) => return zero,
+            (_, Some(1)) => return a,
+            (node, None) if node.op == Op::If => {
+                let &[condition, yes, no] = node.args() else { return zero };
+                if self.graph.value_of(yes).is_some() || self.graph.value_of(no).is_some() {
+                    let (yes, no) = (self.divided(op, a, yes), self.divided(op, a, no));
+                    return self.graph.select(condition, yes, no);
+                }
+            }
+            _ => {}
+        }
         let by_zero = self.graph.equal(b, zero);
         let quotient = self.graph.binary(op, a, b);
         self.graph.select(by_zero, zero, quotient)
+    }
+
+    /// What the quotient times the divisor leaves: by this definition solvers need not find out how the two belong together.
+    /// 0 for a zero divisor.
+    fn remainder(&mut self, division: Op, a: Term, b: Term) -> Term {
+        let zero = self.constant(0, a);
+        let node = *self.graph.node(b);
+        if let (Op::If, &[condition, yes, no]) = (node.op, node.args())
+            && (self.graph.value_of(yes).is_some() || self.graph.value_of(no).is_some())
+        {
+            let (yes, no) = (self.remainder(division, a, yes), self.remainder(division, a, no));
+            return self.graph.select(condition, yes, no);
+        }
+        let quotient = self.divided(division, a, b);
+        let product = self.graph.binary(Op::Multiply, quotient, b);
+        let rest = self.graph.binary(Op::Subtract, a, product);
+        let by_zero = self.graph.equal(b, zero);
+        self.graph.select(by_zero, zero, rest)
     }
 
     /// Zeros before the first one, from the upper or the lower end.
@@ -338,6 +378,9 @@ impl<'a> Meaning<'a> {
             let set = self.graph.equal(bit, one);
             let zeros = self.graph.bits(u128::from(zeros), wide);
             result = self.graph.select(set, zeros, result);
+        }
+        if upper && self.graph.value_of(result).is_none() && !self.counted.contains(&(result, a)) {
+            self.counted.push((result, a));
         }
         result
     }

@@ -4,11 +4,21 @@
 //! solvers ([`smt`]) and computed for counterexamples ([`term`]). `left` says what is expected of a right side, `machine` what
 //! it does, `meaning` what expressions mean, `effect` compares traps and accesses.
 
+pub mod command;
 pub mod effect;
+pub mod explain;
+pub mod hash;
+pub mod integers;
+pub mod judge;
 pub mod left;
+pub mod lock;
 pub mod machine;
 pub mod meaning;
+pub mod mutate;
 pub mod obligation;
+pub mod run;
+pub mod search;
 pub mod smt;
 pub mod solver;
+pub mod strategy;
 pub mod term;

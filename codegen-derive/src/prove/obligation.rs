@@ -13,8 +13,7 @@ use super::effect::{Effects, Goal};
 use super::left::{Bound, Builder, Place, Shown, Step};
 use super::machine::Given;
 use super::meaning::{Condition, Meaning, Meant, Nans, Scope, Value, width};
-use super::smt::{self, Script};
-use super::term::{Graph, Term};
+use super::term::{Graph, Op as Operation, Sort, Term};
 use crate::ast::*;
 use std::collections::HashMap;
 
@@ -65,6 +64,8 @@ pub struct Obligation {
     pub wanted: Vec<Shown>,
     /// Trap numbers: wanted, actual.
     pub codes: Option<(Term, Term)>,
+    /// Counts of leading zeros, and of what.
+    pub counted: Vec<(Term, Term)>,
 }
 
 /// A specification's items by name.
@@ -76,15 +77,35 @@ pub struct Context<'a> {
 }
 
 impl Obligation {
-    /// The query: satisfiable if there is a counterexample, or the example wanted.
-    pub fn query(&mut self) -> Script {
-        let mut asserted = self.assumed.clone();
-        if !self.kind.wants_example() {
-            let goals: Vec<Term> = self.goals.iter().map(|goal| goal.holds).collect();
-            let all = self.graph.all(&goals);
-            asserted.push(self.graph.not(all));
+    /// Where an assumption says that a number extends its lower bits, makes that its definition: products by the number and
+    /// by its extension are then one term, which solvers would have to find out by multiplying.
+    fn narrow(&mut self) {
+        for place in 0..self.assumed.len() {
+            let Some((whole, low)) = self.graph.extends_itself(self.assumed[place]) else { continue };
+            let name = match self.graph.node(whole).op {
+                Operation::Var(number) => self.graph.variables[number as usize].name.clone(),
+                _ => continue,
+            };
+            let part = self.graph.variable(format!("lower bits of {name}"), Sort::Bits(low));
+            let width = self.graph.width(whole);
+            let by = self.graph.extend(Operation::SignExtend, part, width);
+            let became = self.graph.substitute(whole, by);
+            let rename = |term: &mut Term| *term = became[term.0 as usize];
+            self.assumed.iter_mut().for_each(rename);
+            self.goals.iter_mut().for_each(|goal| rename(&mut goal.holds));
+            let steps = self.steps.iter_mut().flat_map(|step| step.gives.iter_mut());
+            let shown = self.inputs.iter_mut().chain(&mut self.actual).chain(&mut self.wanted).chain(steps);
+            shown.for_each(|shown| rename(&mut shown.term));
+            self.steps.iter_mut().for_each(|step| rename(&mut step.live));
+            self.counted.iter_mut().for_each(|(count, of)| {
+                rename(count);
+                rename(of);
+            });
+            if let Some((wanted, actual)) = &mut self.codes {
+                rename(wanted);
+                rename(actual);
+            }
         }
-        smt::script(&self.graph, &asserted)
     }
 
     /// The goals that fail for values of the variables; none if an assumption fails.
@@ -531,6 +552,7 @@ impl<'a> Context<'a> {
             actual: Vec::new(),
             wanted: Vec::new(),
             codes: None,
+            counted: Vec::new(),
             graph: builder.meaning.graph,
         })
     }
@@ -547,7 +569,8 @@ fn finish(
     let codes = Some(builder.effects.codes());
     let mut assumed = builder.assumed;
     assumed.extend(builder.meaning.assumed);
-    Obligation {
+    let counted = builder.meaning.counted;
+    let mut obligation = Obligation {
         kind,
         name: full_name(block, rule),
         span: rule.name.span,
@@ -559,5 +582,8 @@ fn finish(
         actual,
         wanted,
         codes,
-    }
+        counted,
+    };
+    obligation.narrow();
+    obligation
 }

@@ -13,7 +13,7 @@ pub struct Script {
     pub text: String,
     /// Variables of the graph and their numbers in the text, in the order in which they are met.
     pub variables: Vec<(u32, u32)>,
-    /// Whether it speaks of floats.
+    /// Whether float operations are in it.
     pub floats: bool,
 }
 
@@ -25,6 +25,7 @@ struct Printer<'a> {
     next: u32,
     variables: Vec<(u32, u32)>,
     floats: bool,
+    abstracted: bool,
 }
 
 fn sort(sort: Sort) -> String {
@@ -65,8 +66,6 @@ fn plain(op: Op) -> Option<&'static str> {
         Op::Multiply => "bvmul",
         Op::DivideUnsigned => "bvudiv",
         Op::DivideSigned => "bvsdiv",
-        Op::RemainderUnsigned => "bvurem",
-        Op::RemainderSigned => "bvsrem",
         Op::ShiftLeft => "bvshl",
         Op::ShiftRight => "bvlshr",
         Op::ShiftRightSigned => "bvashr",
@@ -138,7 +137,9 @@ impl Printer<'_> {
                     let (shown, nan) = (format!("((_ to_fp {}) t{number})", format(width)), canonical(width));
                     let digits = usize::from(width / 4);
                     let _ = writeln!(self.out, "(declare-const t{number} {})", sort(node.sort));
-                    let _ = writeln!(self.out, "(assert (= {shown} {value}))");
+                    if !self.abstracted {
+                        let _ = writeln!(self.out, "(assert (= {shown} {value}))");
+                    }
                     let _ = writeln!(self.out, "(assert (=> (fp.isNaN {shown}) (= t{number} #x{nan:0digits$x})))");
                     return;
                 }
@@ -165,8 +166,9 @@ impl Printer<'_> {
     }
 }
 
-/// The script that asks whether all the terms can hold together.
-pub fn script(graph: &Graph, asserted: &[Term]) -> Script {
+/// The script that asks whether all the terms can hold together; `abstracted`: for any functions in place of float operations
+/// that give floats.
+pub fn script(graph: &Graph, asserted: &[Term], abstracted: bool) -> Script {
     let mut printer = Printer {
         graph,
         out: String::new(),
@@ -174,6 +176,7 @@ pub fn script(graph: &Graph, asserted: &[Term]) -> Script {
         next: 0,
         variables: Vec::new(),
         floats: false,
+        abstracted,
     };
     for &term in asserted {
         printer.write(term);

@@ -46,10 +46,8 @@ pub enum Op {
     Multiply,
     /// All ones for a zero divisor, as in SMT-LIB.
     DivideUnsigned,
+    /// -1 for a zero divisor, 1 if the dividend is negative too.
     DivideSigned,
-    /// The dividend for a zero divisor.
-    RemainderUnsigned,
-    RemainderSigned,
     /// Zero from the width on.
     ShiftLeft,
     ShiftRight,
@@ -275,14 +273,9 @@ impl Graph {
             Op::Subtract => a.wrapping_sub(b),
             Op::Multiply => a.wrapping_mul(b),
             Op::DivideUnsigned => a.checked_div(b).unwrap_or(u128::MAX),
-            Op::RemainderUnsigned => a.checked_rem(b).unwrap_or(a),
             Op::DivideSigned => match (signed(a, width), signed(b, width)) {
                 (a, 0) => (if a < 0 { 1i128 } else { -1 }) as u128,
                 (a, b) => a.wrapping_div(b) as u128,
-            },
-            Op::RemainderSigned => match (signed(a, width), signed(b, width)) {
-                (a, 0) => a as u128,
-                (a, b) => a.wrapping_rem(b) as u128,
             },
             Op::ShiftLeft => shift.map_or(0, |shift| a << shift),
             Op::ShiftRight => shift.map_or(0, |shift| a >> shift),
@@ -420,6 +413,11 @@ impl Graph {
         match op {
             Op::Add | Op::BitOr | Op::BitXor if zero(a) => b,
             Op::Add | Op::BitOr | Op::BitXor | Op::Subtract if zero(b) => a,
+            Op::Multiply if zero(a) => a,
+            Op::Multiply if zero(b) => b,
+            Op::Multiply if self.value_of(a) == Some(1) => b,
+            Op::Multiply if self.value_of(b) == Some(1) => a,
+            Op::Subtract if a == b => self.bits(0, self.width(a)),
             Op::ShiftLeft | Op::ShiftRight | Op::ShiftRightSigned if zero(b) => a,
             _ => self.make(op, &[a, b], sort),
         }
@@ -445,6 +443,10 @@ impl Graph {
             Op::Extract { low: inner } => self.extract(node.args[0], high + inner, low + inner),
             Op::ZeroExtend | Op::SignExtend if high < self.width(node.args[0]) => self.extract(node.args[0], high, low),
             Op::ZeroExtend if low >= self.width(node.args[0]) => self.bits(0, width),
+            Op::If => {
+                let (yes, no) = (self.extract(node.args[1], high, low), self.extract(node.args[2], high, low));
+                self.select(node.args[0], yes, no)
+            }
             Op::Concat if high < self.width(node.args[1]) => self.extract(node.args[1], high, low),
             Op::Concat if low >= self.width(node.args[1]) => {
                 let below = self.width(node.args[1]);
@@ -468,6 +470,81 @@ impl Graph {
             return self.extend(op, node.args[0], width);
         }
         self.make(op, &[a], Sort::Bits(width))
+    }
+
+    /// An operation of a given kind, whatever it is.
+    fn remake(&mut self, node: &Node, args: &[Term]) -> Term {
+        match (node.op, args) {
+            (Op::Not, &[a]) => self.not(a),
+            (Op::And, &[a, b]) => self.and(a, b),
+            (Op::Or, &[a, b]) => self.or(a, b),
+            (Op::Equal, &[a, b]) => self.equal(a, b),
+            (Op::If, &[condition, yes, no]) => self.select(condition, yes, no),
+            (Op::Concat, &[high, low]) => self.concat(high, low),
+            (Op::Extract { low }, &[a]) => {
+                let Sort::Bits(width) = node.sort else { return a };
+                self.extract(a, low + width - 1, low)
+            }
+            (Op::ZeroExtend | Op::SignExtend, &[a]) => {
+                let Sort::Bits(width) = node.sort else { return a };
+                self.extend(node.op, a, width)
+            }
+            (op, &[a, b]) if node.sort != Sort::Bool => self.binary(op, a, b),
+            (op, args) => self.make(op, args, node.sort),
+        }
+    }
+
+    /// The graph with a variable replaced by a term of it that is made of later variables; gives what became of each term.
+    pub fn substitute(&mut self, variable: Term, by: Term) -> Vec<Term> {
+        let mut became: Vec<Term> = Vec::with_capacity(self.nodes.len());
+        for number in 0..self.nodes.len() as u32 {
+            let node = self.nodes[number as usize];
+            let args: Vec<Term> = node.args().iter().map(|arg| became[arg.0 as usize]).collect();
+            became.push(match node.op {
+                _ if Term(number) == variable => by,
+                Op::Var(_) | Op::Constant(_) => Term(number),
+                _ if args == node.args() => Term(number),
+                _ => self.remake(&node, &args),
+            });
+        }
+        became
+    }
+
+    /// Terms and all that they are made of.
+    pub fn reached(&self, terms: &[Term]) -> Vec<Term> {
+        let mut pending = terms.to_vec();
+        let mut seen = vec![false; self.nodes.len()];
+        let mut reached = Vec::new();
+        while let Some(term) = pending.pop() {
+            if !std::mem::replace(&mut seen[term.0 as usize], true) {
+                reached.push(term);
+                pending.extend(self.node(term).args());
+            }
+        }
+        reached
+    }
+
+    /// Whether terms are made with products or quotients of unknowns.
+    pub fn multiplies(&self, terms: &[Term]) -> bool {
+        self.reached(terms).into_iter().any(|term| {
+            let node = self.node(term);
+            let unknown = node.args().iter().filter(|&&arg| self.value_of(arg).is_none()).count();
+            let divides = matches!(node.op, Op::DivideUnsigned | Op::DivideSigned);
+            divides || node.op == Op::Multiply && unknown == 2
+        })
+    }
+
+    /// The variable that a term says to be the extension of its own lower bits, and how many these are.
+    pub fn extends_itself(&self, term: Term) -> Option<(Term, u16)> {
+        let node = self.node(term);
+        let (Op::Equal, &[a, b]) = (node.op, node.args()) else { return None };
+        [(a, b), (b, a)].into_iter().find_map(|(whole, extended)| {
+            let outer = self.node(extended);
+            let (Op::SignExtend, &[part]) = (outer.op, outer.args()) else { return None };
+            let inner = self.node(part);
+            let (Op::Extract { low: 0 }, &[from]) = (inner.op, inner.args()) else { return None };
+            (from == whole && matches!(self.node(whole).op, Op::Var(_))).then(|| (whole, self.width(part)))
+        })
     }
 
     /// A conversion to another width or format.

@@ -11,6 +11,7 @@ pub mod compile;
 mod imports;
 mod options;
 mod output;
+pub mod rules;
 pub mod run;
 pub mod verify;
 pub mod wast;
