@@ -18,6 +18,7 @@ pub mod listing;
 pub mod lower;
 pub mod machine;
 pub mod module;
+pub mod object;
 pub mod script;
 pub mod simplify;
 pub mod vcode;

@@ -1,8 +1,11 @@
 //! The command from outside: exit statuses, what it writes and what it leaves alone, what it says.
 
-use std::os::unix::process::CommandExt;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 const HELLO: &str = r#"(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
     (memory (export "memory") 1) (func (export "_start") (call $exit (i32.const 42))))"#;
@@ -33,6 +36,11 @@ impl Scratch {
             .expect("the command runs")
     }
 
+    /// Runs an executable that was made here.
+    fn program(&self, name: &str) -> Output {
+        Command::new(self.0.join(name)).current_dir(&self.0).stdin(Stdio::null()).output().expect("it runs")
+    }
+
     fn files(&self) -> Vec<String> {
         let entries = std::fs::read_dir(&self.0).expect("the directory");
         let mut names: Vec<String> =
@@ -60,24 +68,38 @@ fn said(output: &Output) -> String {
 fn statuses() {
     let scratch = Scratch::new("statuses");
     scratch.write("hello.wat", HELLO);
-    scratch.write("trap.wat", "(module (func $f (export \"_start\") (unreachable)))");
     scratch.write("bad.wat", "(module (func (result i32)))");
-    assert_eq!(
-        code(&scratch.vwasm(&["run", "hello.wat", "--dir", "-x"])),
-        Some(42),
-        "options behind the module are the program's"
-    );
-    assert_eq!(code(&scratch.vwasm(&["compile", "hello.wat"])), Some(0));
-    assert_eq!(code(&Command::new(scratch.0.join("hello")).output().expect("it runs")), Some(42));
-    let output = scratch.vwasm(&["run", "trap.wat"]);
-    assert_eq!(code(&output), Some(134));
-    assert!(said(&output).contains("wasm trap: unreachable"), "{}", said(&output));
+    for (name, text, status) in [
+        ("end", "(module (func (export \"_start\")))".to_string(), 0),
+        ("none", "(module)".to_string(), 0),
+        ("zero", HELLO.replace("42", "0"), 0),
+        ("one", HELLO.replace("42", "1"), 1),
+        ("hello", HELLO.to_string(), 42),
+        ("most", HELLO.replace("42", "255"), 255),
+        ("start", HELLO.replace("(export \"_start\")", "$f").replace("42)))", "7))) (start $f)"), 7),
+        ("trap", "(module (func $f (export \"_start\") (unreachable)))".to_string(), 134),
+        ("deep", "(module (func $f (export \"_start\") (call $f)))".to_string(), 134),
+    ] {
+        let module = format!("{name}.wat");
+        scratch.write(&module, &text);
+        assert_eq!(code(&scratch.vwasm(&["compile", &module])), Some(0), "{name}");
+        for output in [scratch.vwasm(&["run", &module]), scratch.program(name)] {
+            assert_eq!(code(&output), Some(status), "{name}: {}", said(&output));
+            assert_eq!(status == 134, said(&output).contains("wasm trap: "), "{name}: {}", said(&output));
+        }
+    }
     let output = scratch.vwasm(&["run", "bad.wat"]);
     assert_eq!(code(&output), Some(1));
     assert!(said(&output).starts_with("error: bad.wat: ") && said(&output).contains("offset 0x"), "{}", said(&output));
     for wrong in [
         &["compile"][..],
         &["nonsense"],
+        &[],
+        &["run"],
+        &["run", "--nonsense", "hello.wat"],
+        &["wast"],
+        &["compile", "--emit", "nothing", "hello.wat"],
+        &["compile", "hello.wat", "more.wat"],
         &["run", "--jobs", "0", "hello.wat"],
         &["run", "--max-memory", "64XiB", "hello.wat"],
     ] {
@@ -94,6 +116,60 @@ fn statuses() {
     }
     let output = scratch.vwasm(&["run", "--max-memory", "0", "hello.wat"]);
     assert_eq!(code(&output), Some(1), "a memory of one page does not fit in none");
+    scratch.write(
+        "passes.wast",
+        "(module (func (export \"f\") (result i32) (i32.const 1)))(assert_return (invoke \"f\") (i32.const 1))",
+    );
+    scratch.write(
+        "fails.wast",
+        "(module (func (export \"f\") (result i32) (i32.const 1)))(assert_return (invoke \"f\") (i32.const 2))",
+    );
+    assert_eq!(code(&scratch.vwasm(&["wast", "passes.wast"])), Some(0));
+    assert_eq!(code(&scratch.vwasm(&["wast", "passes.wast", "fails.wast"])), Some(1));
+}
+
+/// Writes its arguments to standard output, a NUL after each.
+const ECHO: &str = r#"(module
+    (import "wasi_snapshot_preview1" "args_sizes_get" (func $sizes (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "args_get" (func $get (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (func (export "_start")
+      (drop (call $sizes (i32.const 0) (i32.const 4)))
+      (drop (call $get (i32.const 4096) (i32.const 8192)))
+      (i32.store (i32.const 8) (i32.const 8192))
+      (i32.store (i32.const 12) (i32.load (i32.const 4)))
+      (drop (call $write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 16)))))"#;
+
+#[test]
+fn what_follows_the_module_is_the_programs() {
+    let scratch = Scratch::new("arguments");
+    scratch.write("echo.wat", ECHO);
+    assert_eq!(code(&scratch.vwasm(&["compile", "echo.wat"])), Some(0));
+    let odd = OsStr::from_bytes(b"not UTF-8: \xff");
+    for first in ["--dir", "--help", "-h", "--version", "--", "-j0", "--invoke=f", "-", "", "--nonsense", "plain"] {
+        let arguments = [OsStr::new(first), odd, OsStr::new("--cpu"), OsStr::new("--"), OsStr::new("x y")];
+        for before in [&["run"][..], &["run", "--jobs", "1"], &["run", "--"]] {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_vwasm"));
+            command.args(before).arg("echo.wat").args(arguments).current_dir(&scratch.0);
+            let output = command.output().expect("it runs");
+            let given: Vec<&[u8]> = output.stdout.split(|byte| *byte == 0).collect();
+            let mut wanted = vec!["echo.wat".as_bytes()];
+            wanted.extend(arguments.iter().map(|argument| argument.as_bytes()));
+            wanted.push(b"");
+            assert_eq!(given, wanted, "{before:?} {first}: {}", said(&output));
+        }
+        let output = Command::new(scratch.0.join("echo")).args(arguments).output().expect("it runs");
+        let given: Vec<&[u8]> = output.stdout.split(|byte| *byte == 0).skip(1).take(arguments.len()).collect();
+        assert_eq!(given, arguments.map(OsStrExt::as_bytes), "the executable, {first}");
+    }
+    scratch.write("add.wat", "(module (func (export \"add\") (param i32 i64) (result i64) (i64.add (i64.extend_i32_s (local.get 0)) (local.get 1))))");
+    let output = scratch.vwasm(&["run", "--invoke", "add", "add.wat", "-1", "-2"]);
+    assert_eq!((code(&output), output.stdout.as_slice()), (Some(0), &b"-3\n"[..]), "{}", said(&output));
+    for wrong in [&["1"][..], &["1", "x"], &["4294967296", "1"]] {
+        let output = scratch.vwasm(&[&["run", "--invoke", "add", "add.wat"], wrong].concat());
+        assert_eq!(code(&output), Some(1), "{wrong:?}");
+    }
 }
 
 #[test]
@@ -152,6 +228,59 @@ fn outputs_are_whole_or_absent() {
         .expect("the command runs");
     drop(child.stdout.take());
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn an_interruption_leaves_nothing() {
+    let scratch = Scratch::new("interruption");
+    let body = "(local.set 0 (i32.mul (i32.add (local.get 0) (i32.load (local.get 0))) (local.get 0)))".repeat(400);
+    let functions = format!("(func (param i32) {body})").repeat(400);
+    let module = wat::parse_str(format!("(module (memory 1) {functions})")).expect("a module");
+    std::fs::write(scratch.0.join("large.wasm"), module).expect("a file");
+    scratch.write("old", "old");
+    let mut interrupted = 0;
+    for (signal, wait) in [("INT", 0), ("INT", 30), ("TERM", 100), ("INT", 300)] {
+        for output in ["old", "new.o"] {
+            let emit = if output == "old" { "exe" } else { "obj" };
+            // Whoever runs the tests may ignore the signals.
+            let mut child = Command::new("env")
+                .args(["--default-signal=INT,TERM", env!("CARGO_BIN_EXE_vwasm"), "compile", "--jobs", "1"])
+                .args(["--emit", emit, "large.wasm", "-o", output])
+                .current_dir(&scratch.0)
+                .spawn()
+                .expect("the command runs");
+            std::thread::sleep(Duration::from_millis(wait));
+            let sent = Command::new("sh").arg("-c").arg(format!("kill -{signal} {}", child.id())).status();
+            assert!(sent.is_ok_and(|status| status.success()), "the command still runs");
+            interrupted += usize::from(child.wait().expect("it ends").signal().is_some());
+            assert_eq!(scratch.files(), ["large.wasm", "old"], "{signal} after {wait} ms");
+            assert_eq!(std::fs::read_to_string(scratch.0.join("old")).expect("the old file"), "old");
+        }
+    }
+    assert_eq!(interrupted, 8);
+}
+
+#[test]
+fn an_object_file_and_its_header() {
+    let scratch = Scratch::new("object");
+    scratch.write("hello.wat", HELLO);
+    // Imports are for what it is linked with.
+    scratch.write("other.wat", "(module (import \"host\" \"f\" (func)) (import \"host\" \"m\" (memory 1)))");
+    assert_eq!(code(&scratch.vwasm(&["compile", "--emit", "obj", "hello.wat"])), Some(0));
+    assert_eq!(code(&scratch.vwasm(&["compile", "--emit", "obj", "other.wat", "-o", "x.y.o"])), Some(0));
+    assert_eq!(scratch.files(), ["hello.h", "hello.o", "hello.wat", "other.wat", "x.y.h", "x.y.o"]);
+    let header = std::fs::read_to_string(scratch.0.join("x.y.h")).expect("the header");
+    assert!(header.contains("extern const struct vwasm_module vwasm_other_module;"), "{header}");
+    for wrong in ["out", "out.h", "absent/out.o", "/dev/stdout"] {
+        let output = scratch.vwasm(&["compile", "--emit", "obj", "hello.wat", "-o", wrong]);
+        assert_eq!(code(&output), Some(1), "{wrong}: {}", said(&output));
+    }
+    // The second file cannot be written: the first is not either.
+    std::fs::create_dir(scratch.0.join("half.o")).expect("a directory");
+    assert_eq!(code(&scratch.vwasm(&["compile", "--emit", "obj", "hello.wat", "-o", "half.o"])), Some(1));
+    scratch.write("m.h", HELLO);
+    assert_eq!(code(&scratch.vwasm(&["compile", "--emit", "obj", "m.h"])), Some(1), "the header would replace the module");
+    assert_eq!(scratch.files(), ["half.o", "hello.h", "hello.o", "hello.wat", "m.h", "other.wat", "x.y.h", "x.y.o"]);
 }
 
 #[test]

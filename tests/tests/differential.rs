@@ -54,7 +54,7 @@ fn config(random: &mut Random) -> wasm_smith::Config {
         gc_enabled: false,
         compact_imports_enabled: false,
         max_imports: 0,
-        max_instructions: 20 + random.below(400),
+        max_instructions: 20 + random.index(400),
         max_funcs: 12,
         min_funcs: 4,
         max_memory32_bytes: 8 << 16,
@@ -86,16 +86,16 @@ fn generate(seed: u64) -> Option<Vec<u8>> {
 fn argument(ty: ValueType, random: &mut Random) -> u64 {
     let any = random.next();
     match ty {
-        ValueType::I32 => [any & 0xffff_ffff, any & 0xff, 0, 1, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff][random.below(7)],
-        ValueType::I64 => [any, any & 0xffff, 0, 1, i64::MAX as u64, i64::MIN as u64, u64::MAX][random.below(7)],
+        ValueType::I32 => [any & 0xffff_ffff, any & 0xff, 0, 1, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff][random.index(7)],
+        ValueType::I64 => [any, any & 0xffff, 0, 1, i64::MAX as u64, i64::MIN as u64, u64::MAX][random.index(7)],
         ValueType::F32 => {
             let edges = [any as f32, f32::from_bits(any as u32 & 0xff7f_ffff), 0.0, -0.0, 1.5, f32::INFINITY, -2147483904.0];
-            u64::from(edges[random.below(7)].to_bits())
+            u64::from(edges[random.index(7)].to_bits())
         }
         ValueType::F64 => {
             let edges =
                 [any as f64, f64::from_bits(any & 0xffef_ffff_ffff_ffff), 0.0, -0.0, 1e300, f64::NEG_INFINITY, 4294967295.5];
-            edges[random.below(7)].to_bits()
+            edges[random.index(7)].to_bits()
         }
         ValueType::V128 | ValueType::FuncRef | ValueType::ExternRef => 0,
     }

@@ -4,7 +4,7 @@ use iced_x86::{Code, Decoder, DecoderOptions, Encoder, Instruction, Mnemonic, Op
 use std::collections::BTreeSet;
 use vwasm_tests::model::{NAMES, sample};
 use vwasm_tests::operands::Operands;
-use vwasm_tests::values::{Random, seed};
+use vwasm_tests::random::{Random, seed};
 use yaxpeax_arch::LengthedInstruction;
 use yaxpeax_x86::long_mode::{InstDecoder, Operand};
 

@@ -2,10 +2,12 @@
 //! thread's stack. `VWASM_VERBOSE=1` says what became of each and how long it took.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::time::Duration;
 use vwasm::compile::{Options, compile};
 use vwasm::error::{CompileError, ErrorKind};
 use vwasm::module::Module as Decoded;
+use vwasm_runtime::store::{self, Store};
 use vwasm_tests::binary::*;
 
 const LOCAL_GET: u8 = 0x20;
@@ -90,6 +92,29 @@ fn refused(name: &str, bytes: Vec<u8>) {
     }
 }
 
+/// Refused as beyond a limit, with a byte offset.
+fn limited(name: &str, bytes: Vec<u8>) {
+    match attempt(name, bytes) {
+        Ok(_) => panic!("{name}: compiled"),
+        Err(error) => assert!(error.kind == ErrorKind::Limit && error.offset.is_some(), "{name}: {error}"),
+    }
+}
+
+/// Compiled and made an instance of, twice.
+fn instantiates(name: &str, bytes: &[u8]) {
+    let module = Decoded::decode(bytes).expect("a valid module");
+    let compiled = compile(&module, &Options::default(), &|| ()).expect("it compiles");
+    let loaded = store::Module::load(compiled.manifest, &compiled.code, &compiled.data).expect("memory for the code");
+    let loaded = Rc::new(loaded);
+    let mut store = Store::new(store::Config::default()).expect("memory for a store");
+    let start = thread_time();
+    for _ in 0..2 {
+        store.instantiate(&loaded, &[]).unwrap_or_else(|_| panic!("{name}: no instance"));
+    }
+    let taken = thread_time() - start;
+    assert!(taken < Duration::from_secs(2), "{name}: {taken:.2?}");
+}
+
 /// Compiled or refused with a byte offset.
 fn either(name: &str, bytes: Vec<u8>) {
     if let Err(error) = attempt(name, bytes) {
@@ -107,6 +132,7 @@ fn nesting() {
     compiles("nested blocks", one_function(&[], &[], &[], &nested(&[BLOCK, EMPTY], &[], depth)));
     compiles("nested loops", one_function(&[], &[], &[], &nested(&[LOOP, EMPTY], &[], depth)));
     let opening = [LOCAL_GET, 0, IF, EMPTY];
+    let depth = 50_000;
     compiles("nested ifs", one_function(&[I32], &[], &[], &nested(&opening, &[], depth)));
     let ends = [ELSE, END].repeat(depth);
     let code = [opening.repeat(depth), ends].concat();
@@ -117,7 +143,7 @@ fn nesting() {
 
 #[test]
 fn branches_out_of_nested_blocks() {
-    for depth in [1_000, 300_000] {
+    for depth in [1_000, 60_000] {
         let branches: Vec<u8> = (0..depth).flat_map(|n| [vec![LOCAL_GET, 0], op(BR_IF, n)].concat()).collect();
         let code = nested(&[BLOCK, EMPTY], &branches, depth as usize);
         either(&format!("{depth} branches outwards"), one_function(&[I32], &[], &[], &code));
@@ -154,7 +180,7 @@ fn branch_tables() {
     ]
     .concat()]
     .concat();
-    let code = nested(&[BLOCK, EMPTY], &one.repeat(20), 20_000);
+    let code = nested(&[BLOCK, EMPTY], &one.repeat(8), 20_000);
     compiles("long blocks that end with large tables", one_function(&[I32], &[], &[], &code));
     // Every target takes many values along.
     let results = [I32; 200];
@@ -190,7 +216,7 @@ fn locals() {
     // Loads, so that all of them are alive at once.
     let load = |n: u64| [constant(n as i64), vec![0x28, 2, 0]].concat();
     let blocks = |n: usize| [BLOCK, EMPTY, LOCAL_GET, 0, BR_IF, 0, END].repeat(n);
-    for number in [100, 10_000, 100_000] {
+    for number in [100, 10_000, 30_000] {
         let code = [set_all(&load, count), blocks(number), sum_all(count)].concat();
         either(&format!("50,000 locals alive over {number} blocks"), one_function(&[I32], &[], &locals[..], &code));
     }
@@ -198,21 +224,21 @@ fn locals() {
         let code = [set_all(&get, count), blocks(number), sum_all(count)].concat();
         compiles(&format!("50,000 equal locals over {number} blocks"), one_function(&[I32], &[], &locals[..], &code));
     }
-    for (depth, count) in [(3, 3_000), (300, 400), (10_000, 50), (3, 49_999), (100_000, 49_999)] {
+    for (depth, count) in [(3, 3_000), (300, 400), (10_000, 50), (3, 49_999), (10_000, 49_999)] {
         let inner = [set_all(&load, count), sum_all(count)].concat();
         let ends = [LOCAL_GET, 0, BR_IF, 0, END].repeat(depth);
         let code = [[LOOP, EMPTY].repeat(depth), inner, ends, sum_all(count)].concat();
         either(&format!("{count} locals set in {depth} loops"), one_function(&[I32], &[], &locals[..], &code));
     }
     // One local set in each of many blocks, read behind each.
-    let code: Vec<u8> = (0..count)
+    let code: Vec<u8> = (0..10_000)
         .flat_map(|n| {
             [vec![BLOCK, EMPTY, LOCAL_GET, 0, BR_IF, 0], constant(n as i64), op(LOCAL_SET, n + 1), vec![END]].concat()
         })
         .collect();
     either(
-        "50,000 locals, each set in its own block",
-        one_function(&[I32], &[], &locals[..], &[code, sum_all(count)].concat()),
+        "10,000 locals, each set in its own block",
+        one_function(&[I32], &[], &locals[..], &[code, sum_all(10_000)].concat()),
     );
     // Each branch carries 2,000 different constants.
     let few = |base: i64| -> Vec<u8> {
@@ -236,13 +262,18 @@ fn large_functions() {
         "7.6 MB of additions",
         one_function(&[I32], &[], &[], &fill(&[LOCAL_GET, 0, LOCAL_GET, 0, I32_ADD, LOCAL_SET, 0])),
     );
-    either("7.6 MB of loads", one_function(&[I32], &[], &[], &fill(&[LOCAL_GET, 0, 0x28, 2, 0, LOCAL_SET, 0])));
-    either("7.6 MB of calls", one_function(&[I32], &[], &[], &fill(&[LOCAL_GET, 0, CALL, 0])));
-    either("7.6 MB of blocks", one_function(&[I32], &[], &[], &fill(&[BLOCK, EMPTY, LOCAL_GET, 0, BR_IF, 0, END])));
+    let loads = [LOCAL_GET, 0, 0x28, 2, 0, LOCAL_SET, 0].repeat(500_000);
+    either("500,000 loads", one_function(&[I32], &[], &[], &loads));
+    let calls = |count| one_function(&[I32], &[], &[], &[LOCAL_GET, 0, CALL, 0].repeat(count));
+    compiles("50,000 calls", calls(50_000));
+    limited("more calls than registers are allocated for", calls(600_000));
+    let blocks = |count| one_function(&[I32], &[], &[], &[BLOCK, EMPTY, LOCAL_GET, 0, BR_IF, 0, END].repeat(count));
+    compiles("50,000 blocks", blocks(50_000));
+    limited("more blocks than registers are allocated for", blocks(300_000));
     either("7.6 MB of nops", one_function(&[I32], &[], &[], &fill(&[0x01])));
     let code = [[LOCAL_GET, 0].repeat(BODY / 4), vec![DROP; BODY / 4]].concat();
     either("a deep operand stack", one_function(&[I32], &[], &[], &code));
-    let code = [[LOCAL_GET, 0, 0x28, 2, 0].repeat(BODY / 12), vec![I32_ADD; BODY / 12 - 1], vec![DROP]].concat();
+    let code = [[LOCAL_GET, 0, 0x28, 2, 0].repeat(200_000), vec![I32_ADD; 199_999], vec![DROP]].concat();
     either("a deep operand stack of loads", one_function(&[I32], &[], &[], &code));
     let over = one_function(&[], &[], &[], &vec![0x01; 7_654_321]);
     refused("a body beyond the limit", over);
@@ -288,7 +319,7 @@ fn signatures() {
     };
     let values: Vec<u8> = (0..1000).flat_map(|n| op(LOCAL_GET, n)).collect();
     compiles("1000 parameters and results", module(&many, &many, &values));
-    let calls = [op(CALL, 0)].concat().repeat(200);
+    let calls = [op(CALL, 0)].concat().repeat(50);
     compiles("1000 parameters, results, and calls", module(&many, &many, &[values.clone(), calls].concat()));
     refused("1001 parameters", module(&[I32; 1001], &[], &[]));
     refused("1001 results", module(&[], &[I32; 1001], &[0x00]));
@@ -303,43 +334,45 @@ fn many_items() {
         let params: Vec<u8> = (0..10).map(|digit| [I32, I64, 0x7d, F64][(n >> (2 * digit) & 3) as usize]).collect();
         function_type(&params, &[])
     };
-    compiles("300,000 types", Module::new().section(section::TYPE, list((0..300_000).map(type_of))).bytes());
+    let types = Module::new().section(section::TYPE, list((0..100_000).map(type_of))).bytes();
+    compiles("100,000 types", types.clone());
+    instantiates("100,000 types", &types);
     let functions = |count: usize| {
         Module::new().section(section::TYPE, list([simple.clone()])).section(section::FUNCTION, list(vec![leb(0); count]))
     };
     let empty = body(&[], &[]);
-    compiles("300,000 functions", functions(300_000).section(section::CODE, list(vec![empty.clone(); 300_000])).bytes());
+    compiles("100,000 functions", functions(100_000).section(section::CODE, list(vec![empty.clone(); 100_000])).bytes());
     refused("1,000,001 functions", functions(1_000_001).bytes());
     let import = |n: usize, kind: &[u8]| [sized(b"m"), sized(format!("{n}").as_bytes()), kind.to_vec()].concat();
     let imports = |count: usize, kind: &[u8]| list((0..count).map(|n| import(n, kind)));
-    let reads: Vec<u8> = (0..200_000).flat_map(|n| [op(0x23, n), vec![DROP]].concat()).collect();
+    let reads: Vec<u8> = (0..100_000).flat_map(|n| [op(0x23, n), vec![DROP]].concat()).collect();
     let globals = Module::new()
         .section(section::TYPE, list([simple.clone()]))
-        .section(section::IMPORT, imports(200_000, &[3, I32, 1]))
+        .section(section::IMPORT, imports(100_000, &[3, I32, 1]))
         .section(section::FUNCTION, list([leb(0)]))
         .section(section::CODE, list([body(&[], &reads)]));
-    compiles("200,000 imported globals", globals.bytes());
-    let calls: Vec<u8> = (0..200_000).flat_map(|n| op(CALL, n)).collect();
+    compiles("100,000 imported globals", globals.bytes());
+    let calls: Vec<u8> = (0..100_000).flat_map(|n| op(CALL, n)).collect();
     let imported = Module::new()
         .section(section::TYPE, list([simple.clone()]))
-        .section(section::IMPORT, imports(200_000, &[0, 0]))
+        .section(section::IMPORT, imports(100_000, &[0, 0]))
         .section(section::FUNCTION, list([leb(0)]))
         .section(section::CODE, list([body(&[], &calls)]));
-    compiles("200,000 imported functions", imported.bytes());
+    compiles("100,000 imported functions", imported.bytes());
     // Indirect calls ask whether the table is exported.
-    let indirect = [I32_CONST, 0, 0x11, 0, 0].repeat(100_000);
-    let exports = list((0..200_000).map(|n| [sized(format!("{n}").as_bytes()), vec![0, 0]].concat()));
+    let indirect = [I32_CONST, 0, 0x11, 0, 0].repeat(50_000);
+    let exports = list((0..100_000).map(|n| [sized(format!("{n}").as_bytes()), vec![0, 0]].concat()));
     let module = functions(1)
         .section(section::TABLE, list([vec![0x70, 0, 1]]))
         .section(section::EXPORT, exports)
         .section(section::CODE, list([body(&[], &indirect)]));
-    compiles("200,000 exports and 100,000 indirect calls", module.bytes());
-    let references: Vec<u8> = (0..100_000).flat_map(|n| [op(0xd2, n), vec![DROP]].concat()).collect();
-    let declared = [vec![3, 0], list((0..100_000).map(leb))].concat();
-    let mut bodies = vec![empty.clone(); 99_999];
+    compiles("100,000 exports and 50,000 indirect calls", module.bytes());
+    let references: Vec<u8> = (0..50_000).flat_map(|n| [op(0xd2, n), vec![DROP]].concat()).collect();
+    let declared = [vec![3, 0], list((0..50_000).map(leb))].concat();
+    let mut bodies = vec![empty.clone(); 49_999];
     bodies.push(body(&[], &references));
-    let module = functions(100_000).section(section::ELEMENT, list([declared])).section(section::CODE, list(bodies));
-    compiles("100,000 function references", module.bytes());
+    let module = functions(50_000).section(section::ELEMENT, list([declared])).section(section::CODE, list(bodies));
+    compiles("50,000 function references", module.bytes());
     let table = |min: u64| Module::new().section(section::TABLE, list([[vec![0x70, 0], leb(min)].concat()])).bytes();
     compiles("a table of 10,000,000", table(10_000_000));
     either("a table of 4G", table(u32::MAX.into()));

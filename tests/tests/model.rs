@@ -9,7 +9,8 @@ use vwasm::machine::{Amode, Base, CpuFeatures, Inst, Reg};
 use vwasm_tests::model::{AF, Exit, FLAGS, Fault, Memory, NAMES, State, sample, step};
 use vwasm_tests::native::{Bench, End, PAGE};
 use vwasm_tests::operands::Operands;
-use vwasm_tests::values::{Random, floats, integers, seed};
+use vwasm_tests::random::{Random, seed};
+use vwasm_tests::values::{floats, integers};
 
 const RSP: u8 = 4;
 

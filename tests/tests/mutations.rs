@@ -54,36 +54,36 @@ fn seeds() -> Vec<Vec<u8>> {
 
 /// One edit somewhere.
 fn edit(bytes: &mut Vec<u8>, modules: &[Vec<u8>], random: &mut Random) {
-    let at = random.below(bytes.len());
+    let at = random.index(bytes.len());
     match random.below(9) {
         0 | 1 => bytes[at] ^= 1 << random.below(8),
         2 => bytes[at] = random.next() as u8,
         3 => bytes.truncate(at.max(1)),
         4 => {
-            let end = (at + 1 + random.below(16)).min(bytes.len());
+            let end = (at + 1 + random.index(16)).min(bytes.len());
             bytes.drain(at..end);
         }
         5 => {
-            let count = 1 + random.below(8);
+            let count = 1 + random.index(8);
             let inserted = random.bytes(count);
             bytes.splice(at..at, inserted);
         }
         6 => {
             // A number instead of whatever was there: the edges of what LEB128 can say.
             let numbers = [0, 1, 0x7f, 0x80, 0xffff, 0x7fff_ffff, 0xffff_ffff, 0x1_0000_0000, u64::MAX];
-            let end = (at + 1 + random.below(5)).min(bytes.len());
-            bytes.splice(at..end, leb(numbers[random.below(numbers.len())]));
+            let end = (at + 1 + random.index(5)).min(bytes.len());
+            bytes.splice(at..end, leb(numbers[random.index(numbers.len())]));
         }
         7 => {
-            let other = &modules[random.below(modules.len())];
-            let from = random.below(other.len());
-            let until = (from + random.below(64)).min(other.len());
+            let other = &modules[random.index(modules.len())];
+            let from = random.index(other.len());
+            let until = (from + random.index(64)).min(other.len());
             bytes.splice(at..at, other[from..until].iter().copied());
         }
         _ => {
-            let end = (at + random.below(64)).min(bytes.len());
+            let end = (at + random.index(64)).min(bytes.len());
             let part = bytes[at..end].to_vec();
-            let to = random.below(bytes.len());
+            let to = random.index(bytes.len());
             bytes.splice(to..to, part);
         }
     }
@@ -108,7 +108,7 @@ fn mutated_modules() {
     for n in seed..seed + count {
         let mut random = Random(n);
         // Mostly small modules: an edit in a large one seldom meets what is new in this project.
-        let which = if random.below(4) == 0 { random.below(modules.len()) } else { random.below(SNIPPETS.len()) };
+        let which = if random.below(4) == 0 { random.index(modules.len()) } else { random.index(SNIPPETS.len()) };
         let mut bytes = modules[which].clone();
         for _ in 0..1 + random.below(3) * random.below(2) {
             edit(&mut bytes, &modules, &mut random);

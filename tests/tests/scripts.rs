@@ -174,9 +174,9 @@ fn calls(seed: u64) -> String {
         let mix = random.below(4);
         let types: Vec<&str> = (0..count)
             .map(|_| match mix {
-                0 => TYPES[random.below(2)],
-                1 => TYPES[2 + random.below(2)],
-                _ => TYPES[random.below(4)],
+                0 => TYPES[random.index(2)],
+                1 => TYPES[2 + random.index(2)],
+                _ => TYPES[random.index(4)],
             })
             .collect();
         let values: Vec<String> = types

@@ -4,8 +4,8 @@ use codegen_derive::ast::BlockKind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use vwasm::compile::Options;
 use vwasm::machine::CpuFeatures;
+use vwasm_tests::random::{Random, seed};
 use vwasm_tests::silicon::Harness;
-use vwasm_tests::values::{Random, seed};
 
 const INPUTS: usize = 1000;
 

@@ -61,7 +61,7 @@ impl Walkthrough {
 }
 
 fn lowering(spec: &codegen_derive::ast::Spec) -> String {
-    let files = codegen_derive::emit::emit(spec);
+    let files = codegen_derive::emit::emit(spec, &[]);
     files.into_iter().find(|(name, _)| *name == "lower.rs").map(|(_, text)| text).unwrap_or_default()
 }
 

@@ -5,11 +5,11 @@
 //! to shadows, which must equal the guest's memory after each call.
 
 use crate::native::Window;
-use crate::values::Random;
+use crate::random::Random;
 use std::cell::Cell;
 use std::fmt::Write;
 use std::rc::Rc;
-use vwasm::compile::{Compiled, Options, compile_from, inlined, translate};
+use vwasm::compile::{Compiled, Options, compile_unchecked, inlined, translate};
 use vwasm::ir::eval::{Region, Storage};
 use vwasm::ir::{self, Type};
 use vwasm::layout::{InstanceLayout, SLOT_SIZE, TABLE_HEADER_SIZE, TrapCode};
@@ -80,7 +80,7 @@ impl Guest {
         let module = Module::decode(&binary).map_err(|error| error.to_string())?;
         let layout = module.layout.ok_or("no layout")?;
         let copied = inlined(&module, options);
-        let compiled = compile_from(&module, options, &|| (), &|defined| match defined.checked_sub(1) {
+        let (compiled, _) = compile_unchecked(&module, options, &|| (), &|defined| match defined.checked_sub(1) {
             None => translate(&module, &copied, defined, options),
             Some(number) => Ok(body(number, &layout)),
         })

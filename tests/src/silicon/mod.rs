@@ -8,7 +8,8 @@ pub mod guest;
 pub mod program;
 pub mod shape;
 
-use crate::values::{Random, floats, integers};
+use crate::random::Random;
+use crate::values::{floats, integers};
 use codegen_derive::ast::{BlockKind, Rule, RuleBlock, Spec};
 use guest::{Guest, MEMORY_BYTES, Signature, TABLE_LENGTH, WINDOWS};
 use program::{Fill, Param, Program, Stop, Variant, candidates};

@@ -4,7 +4,7 @@
 
 use super::guest::{CELLS, Guest};
 use super::shape::{Hole, Role, Shape, Template};
-use crate::values::Random;
+use crate::random::Random;
 use std::collections::HashMap;
 use vwasm::ir::eval::{Outcome, evaluate};
 use vwasm::ir::{self, BlockCall, Function, Op, Span, Type, Value, constant_op};

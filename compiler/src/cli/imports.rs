@@ -1,6 +1,6 @@
 //! What a program's imports need: all that nothing provides, at once, each with what it could be.
 
-use crate::Result;
+use super::Result;
 use vwasm::error::{CompileError, ErrorKind};
 use vwasm::module::{Import, ImportKind, Module};
 use vwasm_runtime::manifest::{FunctionType, ValueType};

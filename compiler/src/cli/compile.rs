@@ -1,0 +1,111 @@
+//! `vwasm compile`: a module to a file, or to a listing of one of its stages.
+
+use super::imports::check_imports;
+use super::options::{Grants, Target, grants, options};
+use super::{Result, compile_file, in_file, output, read_module};
+use clap::{Args, ValueEnum};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use vwasm::compile::{Compiled, Options, conventions, inlined, select, translate};
+use vwasm::module::Module;
+
+#[derive(Args)]
+pub struct CompileArgs {
+    /// The module, binary (.wasm) or text (.wat); `-` reads standard input.
+    module: PathBuf,
+    /// Where to write [default: the module's name, without extension or with .o].
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// What to write.
+    #[arg(long, value_enum, default_value = "exe")]
+    emit: Emit,
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    grants: Grants,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Emit {
+    /// An executable.
+    Exe,
+    /// An object file, with a C header beside it.
+    Obj,
+    /// Annotated machine code: Wasm offset, rule, instruction.
+    Asm,
+    /// The intermediate representation after simplification.
+    Ir,
+    /// Machine instructions before register allocation.
+    Vcode,
+}
+
+pub fn command(args: &CompileArgs) -> Result<ExitCode> {
+    write(args).map_err(|error| in_file(&args.module, error))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write(args: &CompileArgs) -> Result<()> {
+    let bytes = read_module(&args.module)?;
+    let module = Module::decode(&bytes)?;
+    let mut options = options(&args.target)?;
+    let text = match args.emit {
+        Emit::Exe => {
+            let path = output::file(&args.module, args.output.as_deref())?;
+            check_imports(&module)?;
+            let image = vwasm::image::executable(&compile_with_grants(args, &module, &options)?)?;
+            return output::write(&[output::File { path: &path, bytes: &image, executable: true }]);
+        }
+        Emit::Obj => {
+            let (path, header) = output::object(&args.module, args.output.as_deref())?;
+            // What is linked with it may provide any imports.
+            let object = vwasm::object::object(&compile_with_grants(args, &module, &options)?)?;
+            return output::write(&[
+                output::File { path: &header, bytes: object.header.as_bytes(), executable: false },
+                output::File { path: &path, bytes: &object.file, executable: false },
+            ]);
+        }
+        Emit::Ir => {
+            let bodies = inlined(&module, &options);
+            functions(&module, |number| Ok(translate(&module, &bodies, number, &options)?.to_string()))?
+        }
+        Emit::Vcode => {
+            let (conventions, bodies) = (conventions(&module), inlined(&module, &options));
+            functions(&module, |number| {
+                let func = translate(&module, &bodies, number, &options)?;
+                Ok(select(&module, &conventions, number, &func, &options)?.to_string())
+            })?
+        }
+        Emit::Asm => {
+            options.keep_origins = true;
+            vwasm::listing::listing(&module, &compile_file(&args.module, &module, &options)?)
+        }
+    };
+    match &args.output {
+        Some(path) => {
+            let path = output::file(&args.module, Some(path))?;
+            output::write(&[output::File { path: &path, bytes: text.as_bytes(), executable: false }])?;
+        }
+        None => {
+            // A closed pipe ends the listing, quietly.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+        }
+    }
+    Ok(())
+}
+
+/// The module compiled, with what the command grants it.
+fn compile_with_grants(args: &CompileArgs, module: &Module<'_>, options: &Options) -> Result<Compiled> {
+    let mut compiled = compile_file(&args.module, module, options)?;
+    compiled.manifest.grants = grants(&args.grants)?;
+    Ok(compiled)
+}
+
+/// A listing of each defined function.
+fn functions(module: &Module<'_>, show: impl Fn(usize) -> Result<String>) -> Result<String> {
+    let mut text = String::new();
+    for number in 0..module.bodies.len() {
+        text += &format!("function {}\n{}\n", module.imported_functions as usize + number, show(number)?);
+    }
+    Ok(text)
+}
