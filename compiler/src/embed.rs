@@ -33,15 +33,17 @@
 //! # }
 //! ```
 
+use crate::artifact;
 use crate::compile::{Options, compile};
-use crate::error::CompileError;
+use crate::error::{CompileError, ErrorKind};
 use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use vwasm_runtime::cpu;
 use vwasm_runtime::instance::InstantiateError;
-use vwasm_runtime::manifest::{FunctionType, ValueType};
+use vwasm_runtime::manifest::{FunctionType, Manifest, ValueType};
 use vwasm_runtime::shown::shown;
 use vwasm_runtime::store::{self, Config, Extern};
 use vwasm_runtime::trap::Trap;
@@ -101,18 +103,56 @@ impl Engine {
     }
 }
 
-/// A compiled module, ready for any number of instances.
+/// A compiled module, ready for any number of instances, in any thread.
 #[derive(Clone)]
-pub struct Module(Rc<store::Module>);
+pub struct Module {
+    loaded: Arc<store::Module>,
+    /// What the checker is told of the code, for [`Module::serialize`].
+    claims: Arc<[u8]>,
+}
 
 impl Module {
     /// Compiles a module, binary or text.
     pub fn new(engine: &Engine, bytes: &[u8]) -> Result<Module> {
-        let text = |error: wat::Error| CompileError::new(crate::error::ErrorKind::Malformed, error.to_string());
+        let text = |error: wat::Error| CompileError::new(ErrorKind::Malformed, error.to_string());
         let bytes = wat::parse_bytes(bytes).map_err(text)?;
         let compiled = compile(&crate::module::Module::decode(&bytes)?, &engine.options, &|| {})?;
-        let loaded = store::Module::load(compiled.manifest, &compiled.code, &compiled.data);
-        Ok(Module(Rc::new(loaded.map_err(|error| refused("code", error))?)))
+        Module::load(compiled.manifest, &compiled.code, &compiled.data, compiled.claims)
+    }
+
+    /// The compiled module as bytes, to be kept and loaded again without compiling.
+    pub fn serialize(&self) -> Vec<u8> {
+        artifact::write(&self.loaded.manifest, &self.claims, self.loaded.code(), self.loaded.data())
+    }
+
+    /// Loads what [`Module::serialize`] gave. The bytes need not be trusted: they are copied, and the sandbox checker judges
+    /// the copy as it judges freshly compiled code. Whoever changed them can make it another program, but no program that
+    /// leaves its sandbox.
+    ///
+    /// ```
+    /// # use vwasm::embed::{Engine, Module};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let engine = Engine::default();
+    /// let mut bytes = Module::new(&engine, b"(module (func (export \"f\")))")?.serialize();
+    /// let module = Module::deserialize(&engine, &bytes)?;
+    /// let last = bytes.len() - 1;
+    /// bytes[last] ^= 1;
+    /// assert!(Module::deserialize(&engine, &bytes).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn deserialize(_: &Engine, bytes: &[u8]) -> Result<Module> {
+        let artifact = artifact::read(bytes)?;
+        Module::load(artifact.manifest, &artifact.code, &artifact.data, artifact.claims)
+    }
+
+    fn load(manifest: Manifest, code: &[u8], data: &[u8], claims: Vec<u8>) -> Result<Module> {
+        let missing = cpu::missing(manifest.features);
+        if !missing.is_empty() {
+            return Err(CompileError::new(ErrorKind::Unsupported, format!("this code needs a CPU with {missing}")).into());
+        }
+        let loaded = store::Module::load(manifest, code, data).map_err(|error| refused("code", error))?;
+        Ok(Module { loaded: Arc::new(loaded), claims: claims.into() })
     }
 }
 
@@ -292,7 +332,7 @@ impl Linker {
     pub fn wasi(&mut self, store: &mut Store, module: &Module, config: &wasi::Config) -> Result<()> {
         let wasi = Wasi::new(config)
             .map_err(|(granted, error)| Error::Resources(format!("{granted} cannot be had (errno {error})")))?;
-        for import in &module.0.manifest.imports {
+        for import in &module.loaded.manifest.imports {
             if wasi::type_of(&import.module, &import.name).is_some() {
                 let made = Wasi::function(&wasi, &mut store.inner, &import.module, &import.name);
                 let made = made.ok_or_else(|| Error::Resources("too many functions in one store".to_string()))?;
@@ -305,7 +345,7 @@ impl Linker {
     /// Makes an instance and runs its start function.
     pub fn instantiate(&self, store: &mut Store, module: &Module) -> Result<Instance> {
         let mut imports = Vec::new();
-        for import in &module.0.manifest.imports {
+        for import in &module.loaded.manifest.imports {
             let key = (import.module.clone(), import.name.clone());
             let Some((id, what)) = self.known.get(&key) else {
                 let (module, name) = (shown(&import.module), shown(&import.name));
@@ -314,7 +354,7 @@ impl Linker {
             store.check(*id)?;
             imports.push(*what);
         }
-        match store.inner.instantiate(&module.0, &imports) {
+        match store.inner.instantiate(&module.loaded, &imports) {
             Ok(index) => Ok(Instance { store: store.id, index }),
             Err(InstantiateError::Link(message)) => Err(Error::Link(message)),
             Err(InstantiateError::Resources(message)) => Err(Error::Resources(message)),

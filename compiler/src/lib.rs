@@ -2,6 +2,7 @@
 //!
 //! The modules stand in pipeline order; ARCHITECTURE.md has the picture.
 
+pub mod artifact;
 pub mod cfg;
 pub mod claims;
 pub mod compile;

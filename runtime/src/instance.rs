@@ -7,8 +7,8 @@ use crate::shown::shown;
 use crate::store::{Extern, FunctionInfo, Global, Instance, Memory, Module, Store, Table};
 use crate::trap::Trap;
 use alloc::format;
-use alloc::rc::Rc;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl Store {
     }
 
     /// Makes an instance and runs its start function. What a failed one has written stays written.
-    pub fn instantiate(&mut self, module: &Rc<Module>, imports: &[Extern]) -> Made<u32> {
+    pub fn instantiate(&mut self, module: &Arc<Module>, imports: &[Extern]) -> Made<u32> {
         let manifest = &module.manifest;
         for (import, &given) in manifest.imports.iter().zip(imports) {
             if !self.matches(manifest, &import.kind, given) {
@@ -85,7 +85,7 @@ impl Store {
         Ok(index)
     }
 
-    fn build(&mut self, module: &Rc<Module>, imports: &[Extern]) -> Made<u32> {
+    fn build(&mut self, module: &Arc<Module>, imports: &[Extern]) -> Made<u32> {
         let manifest = &module.manifest;
         let layout = InstanceLayout::new(&manifest.shape).ok_or_else(invalid)?;
         let memory = manifest.memories.first().map(|limits| {

@@ -13,6 +13,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// Something that can be imported and exported.
@@ -66,6 +67,11 @@ pub struct Module {
     _reservation: Option<Reservation>,
 }
 
+// SAFETY: code and data are not written after the module is made, and stay mapped while it lives.
+unsafe impl Send for Module {}
+// SAFETY: as above.
+unsafe impl Sync for Module {}
+
 impl Module {
     /// Copies code and data into fresh memory and makes the code executable; no writable alias stays.
     pub fn load(manifest: Manifest, code: &[u8], data: &[u8]) -> Result<Module, i32> {
@@ -113,6 +119,11 @@ impl Module {
         unsafe { core::slice::from_raw_parts(self.data, self.data_length) }
     }
 
+    pub fn code(&self) -> &[u8] {
+        // SAFETY: the code is mapped, readable, as long as the module lives.
+        unsafe { core::slice::from_raw_parts(self.code, self.code_length) }
+    }
+
     pub fn contains(&self, pc: usize) -> bool {
         pc.wrapping_sub(self.code as usize) < self.code_length
     }
@@ -144,7 +155,7 @@ pub(crate) struct Global {
 }
 
 pub(crate) struct Instance {
-    pub module: Rc<Module>,
+    pub module: Arc<Module>,
     pub region: u32,
     pub memory: Option<u32>,
     pub tables: Vec<u32>,
@@ -196,7 +207,7 @@ pub struct Store {
     pub(crate) globals: Vec<Global>,
     pub(crate) host_globals: Vec<Box<u64>>,
     pub(crate) instances: Vec<Instance>,
-    pub(crate) modules: Vec<Rc<Module>>,
+    pub(crate) modules: Vec<Arc<Module>>,
     pub(crate) hosts: Vec<Option<HostFunction>>,
     pub(crate) config: Config,
     pub(crate) pending: Option<Trap>,

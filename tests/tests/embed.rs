@@ -137,3 +137,82 @@ fn wasi_and_limits() {
     let end = instance.typed_func::<(), ()>(&store, "end").unwrap().call(&mut store, ());
     assert_eq!(end.unwrap_err().to_string(), "wasm trap: exit with status 3");
 }
+
+const COUNTER: &str = r#"(module (import "host" "add" (func $add (param i32) (result i32))) (memory (export "memory") 1)
+  (table funcref (elem $f $g)) (type $t (func (param i32) (result i32)))
+  (func $f (param i32) (result i32) (i32.load8_u (local.get 0))) (func $g (param i32) (result i32) (call $add (local.get 0)))
+  (func (export "run") (param i32 i32) (result i32) (block (block (block (br_table 0 1 2 (local.get 0))) (return (i32.const 7))))
+    (call_indirect (type $t) (local.get 1) (local.get 0)))
+  (data (i32.const 0) "some data"))"#;
+
+fn run_counter(engine: &Engine, module: &Module, args: (i32, i32)) -> Result<i32, Error> {
+    let mut store = Store::new(engine)?;
+    let mut linker = Linker::new();
+    linker.func(&mut store, "host", "add", |_, n: i32| Ok(n + 1))?;
+    let instance = linker.instantiate(&mut store, module)?;
+    let run = instance.typed_func::<(i32, i32), i32>(&store, "run")?;
+    run.call(&mut store, args)
+}
+
+#[test]
+fn what_was_serialized_runs_as_before() {
+    let engine = Engine::default();
+    let module = Module::new(&engine, COUNTER.as_bytes()).unwrap();
+    let mut bytes = module.serialize();
+    let again = Module::deserialize(&engine, &bytes).unwrap();
+    assert_eq!(again.serialize(), bytes);
+    // What becomes of the caller's bytes is of no concern.
+    bytes.fill(0xcc);
+    for module in [module, again] {
+        assert_eq!(run_counter(&engine, &module, (1, 41)).unwrap(), 42);
+        assert_eq!(run_counter(&engine, &module, (0, 5)).unwrap(), 7);
+        assert!(matches!(run_counter(&engine, &module, (9, 5)), Err(Error::Trap(_))));
+    }
+}
+
+/// Whatever is changed in a compiled module, it is rejected or stays in its sandbox.
+#[test]
+fn changed_bytes_are_rejected_or_harmless() {
+    let engine = Engine::default();
+    let bytes = Module::new(&engine, COUNTER.as_bytes()).unwrap().serialize();
+    let rejected = |bytes: &[u8]| match Module::deserialize(&engine, bytes) {
+        Err(Error::Compile(error)) => assert_eq!(error.kind, vwasm::error::ErrorKind::Rejected, "{error}"),
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("accepted"),
+    };
+    for length in (0..bytes.len()).step_by(7) {
+        rejected(&bytes[..length]);
+    }
+    rejected(&[&bytes[..], &[0]].concat());
+    let (mut refused, mut run) = (0, 0);
+    for at in 0..bytes.len() {
+        for flip in [1, 0x80] {
+            let mut changed = bytes.clone();
+            changed[at] ^= flip;
+            match Module::deserialize(&engine, &changed) {
+                Err(_) => refused += 1,
+                Ok(module) => {
+                    run += 1;
+                    // A result, a trap or a refusal to link: anything but the end of this process.
+                    let _ = run_counter(&engine, &module, (1, 41));
+                }
+            }
+        }
+    }
+    println!("{refused} refused, {run} run");
+    assert!(refused > run, "{refused} refused, {run} run");
+}
+
+/// Code that writes where it may not, put in place of accepted code, is noticed.
+#[test]
+fn swapped_code_is_rejected() {
+    let engine = Engine::default();
+    let module = r#"(module (memory 1) (func (export "f") (param i32) (i32.store offset=16 (local.get 0) (i32.const 1))))"#;
+    let bytes = Module::new(&engine, module.as_bytes()).unwrap().serialize();
+    // mov [r15 + rdi + 16]: without the prefix that makes the base r15 it is [rdi + rdi + 16].
+    let store = bytes.windows(2).position(|pair| pair[0] & 0xf1 == 0x41 && pair[1] == 0xc7).expect("a store to r15 + …");
+    let mut changed = bytes.clone();
+    changed[store] = 0x40;
+    let Err(Error::Compile(error)) = Module::deserialize(&engine, &changed) else { panic!("accepted") };
+    assert_eq!(error.kind, vwasm::error::ErrorKind::Rejected);
+}
