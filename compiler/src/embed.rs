@@ -44,6 +44,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use vwasm_runtime::cpu;
 use vwasm_runtime::instance::InstantiateError;
 use vwasm_runtime::manifest::{FunctionType, Manifest, ValueType};
+use vwasm_runtime::pool::Pool;
 use vwasm_runtime::shown::shown;
 use vwasm_runtime::store::{self, Config, Extern};
 use vwasm_runtime::trap::Trap;
@@ -91,15 +92,35 @@ fn refused(what: &str, error: i32) -> Error {
     Error::Resources(format!("{what}: the system refused memory (error {error})"))
 }
 
-/// How modules are compiled.
-#[derive(Clone, Debug, Default)]
+/// How modules are compiled, and the address space that its stores pass on to each other. Clones share both.
+#[derive(Clone)]
 pub struct Engine {
     options: Options,
+    pool: Pool,
 }
 
 impl Engine {
+    /// An engine whose pool keeps the memory of 100 instances.
     pub fn new(options: Options) -> Engine {
-        Engine { options }
+        Engine::with_pool(options, 100)
+    }
+
+    /// An engine whose pool keeps the memory of at most so many instances ready for the next ones; 0 keeps nothing.
+    pub fn with_pool(options: Options, instances: usize) -> Engine {
+        Engine { options, pool: if instances == 0 { Pool::default() } else { Pool::new(instances) } }
+    }
+}
+
+impl Engine {
+    /// The address space that its stores pass on.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+}
+
+impl Default for Engine {
+    fn default() -> Engine {
+        Engine::new(Options::default())
     }
 }
 
@@ -146,6 +167,16 @@ impl Module {
         Module::load(artifact.manifest, &artifact.code, &artifact.data, artifact.claims)
     }
 
+    /// What the module imports and exports, among other things.
+    pub fn manifest(&self) -> &Manifest {
+        &self.loaded.manifest
+    }
+
+    /// The module as the runtime has it, for those who use its stores directly.
+    pub fn loaded(&self) -> &Arc<store::Module> {
+        &self.loaded
+    }
+
     fn load(manifest: Manifest, code: &[u8], data: &[u8], claims: Vec<u8>) -> Result<Module> {
         let missing = cpu::missing(manifest.features);
         if !missing.is_empty() {
@@ -168,9 +199,10 @@ impl Store {
     }
 
     /// A store whose memories, tables and stack have limits.
-    pub fn with_limits(_: &Engine, limits: Config) -> Result<Store> {
+    pub fn with_limits(engine: &Engine, limits: Config) -> Result<Store> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let inner = store::Store::new(limits).map_err(|error| refused("store", error))?;
+        let inner =
+            store::Store::new(Config { pool: engine.pool.clone(), ..limits }).map_err(|error| refused("store", error))?;
         Ok(Store { inner, id: NEXT.fetch_add(1, Ordering::Relaxed) })
     }
 

@@ -11,6 +11,7 @@ pub mod emit;
 pub mod error;
 pub mod executable;
 pub mod frontend;
+pub mod header;
 pub mod image;
 pub mod inline;
 pub mod ir;
