@@ -5,10 +5,14 @@
 //! can be read is what it is in a new one. Resetting clears what may have been written, known exactly where only the host
 //! writes (fields, tables, function records), taken to be everything where guest code does (memory, the stack).
 
+#[cfg(not(freestanding))]
+use crate::dirty::{self, Part};
 use crate::layout::*;
 #[cfg(not(freestanding))]
 use crate::pool::Image;
 use crate::sys::{self, errno};
+#[cfg(not(freestanding))]
+use alloc::sync::Arc;
 
 /// Address space that is given back when dropped.
 pub struct Reservation {
@@ -105,6 +109,9 @@ pub struct Region {
     /// Pages that the current owner began with, and the image behind some of them (0: none).
     #[cfg(not(freestanding))]
     first: (u64, u64),
+    /// That image, while there is an owner.
+    #[cfg(not(freestanding))]
+    image: Option<Arc<Image>>,
 }
 
 // SAFETY: `base` points into the reservation.
@@ -140,6 +147,8 @@ impl Region {
             size: size as usize,
             #[cfg(not(freestanding))]
             first: (0, 0),
+            #[cfg(not(freestanding))]
+            image: None,
         })
     }
 
@@ -364,7 +373,7 @@ impl Region {
     }
 
     /// What of the memory is an image's.
-    pub(crate) fn image(&self) -> u64 {
+    pub(crate) fn image_id(&self) -> u64 {
         self.first.1
     }
 
@@ -372,11 +381,41 @@ impl Region {
     pub(crate) fn reset(&mut self) -> bool {
         // SAFETY: the fields lie below the base, and nothing else writes the memory of a region without owner.
         unsafe { core::ptr::write_bytes(self.base.sub(self.size), 0, self.size) };
+        let image = self.image.take();
         if self.pages != self.first.0 {
             return self.unmap_memory().is_ok();
         }
+        if self.pages == 0 || self.restore(image.as_deref()).is_some() {
+            return true;
+        }
         // SAFETY: the pages are this region's own. Anonymous ones come back as zeros, those of an image as the image.
-        self.pages == 0 || unsafe { sys::discard(self.base, self.memory_bytes()) }.is_ok()
+        unsafe { sys::discard(self.base, self.memory_bytes()) }.is_ok()
+    }
+
+    /// Writes over the pages that were written to what they held at first, if they are few: so the next tenant finds them in
+    /// place. None if they are many or the kernel does not say which they are; then nothing is certain.
+    fn restore(&mut self, image: Option<&Image>) -> Option<()> {
+        const RESIDENT: u64 = 256 << 10;
+        let mut found = [Part::default(); dirty::MOST];
+        let parts = dirty::parts(self.base, self.memory_bytes(), &mut found)?;
+        if parts.iter().map(|part| part.end - part.start).sum::<u64>() > RESIDENT || (self.first.1 != 0) != image.is_some() {
+            return None;
+        }
+        for part in parts {
+            let (start, end) = ((part.start - self.base as u64) as usize, (part.end - self.base as u64) as usize);
+            let (low, high) = image.map_or((end, end), |image| (image.start, image.start + image.length));
+            let (low, high) = (low.clamp(start, end), high.clamp(start, end));
+            // SAFETY: the kernel gives parts of the range it was asked for, which is this region's memory; what lies in the
+            // image's range comes from there, the rest was zero.
+            unsafe {
+                core::ptr::write_bytes(self.base.add(start), 0, low - start);
+                if let Some(image) = image.filter(|_| low < high) {
+                    image.copy(low - image.start, self.base.add(low), high - low);
+                }
+                core::ptr::write_bytes(self.base.add(high), 0, end - high);
+            }
+        }
+        Some(())
     }
 
     /// Takes the memory's pages away.
@@ -388,7 +427,7 @@ impl Region {
     }
 
     /// Fits a region that was reset, or is new, for an owner with fields and memory like these.
-    pub(crate) fn renew(&mut self, size: u32, memory: Option<(u64, u64)>, image: Option<&Image>) -> Result<(), i32> {
+    pub(crate) fn renew(&mut self, size: u32, memory: Option<(u64, u64)>, image: Option<&Arc<Image>>) -> Result<(), i32> {
         let (pages, limit) = memory.unwrap_or((0, 0));
         let first = (pages, image.map_or(0, |image| image.id));
         (self.size, self.limit) = (size as usize, limit.min(MEMORY_MAX_PAGES));
@@ -408,6 +447,7 @@ impl Region {
                 unsafe { image.map(self.base.add(image.start))? };
             }
         }
+        self.image = image.cloned();
         self.write_u64(INSTANCE_MEMORY_PAGES, pages);
         Ok(())
     }

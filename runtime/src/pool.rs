@@ -1,9 +1,9 @@
 //! Address space that one store leaves behind and another takes over, so that making an instance asks the system for little.
 //!
 //! Takes the regions, tables, function records and guest stacks of stores that are dropped, gives them to new ones. What comes
-//! out is as good as new: each part is reset before it goes in (`memory.rs`), or not kept. Of a memory that did not grow the
-//! pages stay mapped; their contents are dropped by `madvise`, which brings back zeros or, where a module's data segments are
-//! mapped copy-on-write from its [`Image`], those. So the next instance of the same module finds its memory ready.
+//! out is as good as new: each part is reset before it goes in (`memory.rs`), or not kept. A memory that did not grow stays
+//! mapped, zeros and, copy-on-write, the module's data segments from its [`Image`]: the few pages that were written to are
+//! written over (`dirty`), or all are dropped by `madvise`. So the next instance of the same module finds its memory ready.
 //!
 //! The freestanding runtime makes one store and keeps nothing.
 
@@ -139,7 +139,7 @@ mod shared {
             let Some(shared) = self.0.as_ref().filter(|_| region.reset()) else { return };
             let _over = {
                 let kept = &mut *shared.kept();
-                let key = (region.shape(), region.image(), region.pages);
+                let key = (region.shape(), region.image_id(), region.pages);
                 push(&mut kept.regions, &mut kept.region_count, key, shared.most, region)
             };
         }
@@ -171,7 +171,7 @@ mod shared {
 
     impl Shared {
         /// A kept region, one that fits as it is if there is one.
-        fn region(&self, size: u32, memory: Option<(u64, u64)>, image: Option<&Image>) -> Option<Region> {
+        fn region(&self, size: u32, memory: Option<(u64, u64)>, image: Option<&Arc<Image>>) -> Option<Region> {
             let kept = &mut *self.kept();
             let shape = Region::shape_of(size, memory.is_some());
             let pages = memory.map_or(0, |(pages, _)| pages);
@@ -196,6 +196,8 @@ mod shared {
         /// Where in linear memory it begins.
         pub(crate) start: usize,
         pub(crate) length: usize,
+        /// The file itself, to copy from.
+        bytes: Reservation,
     }
 
     impl Image {
@@ -225,13 +227,26 @@ mod shared {
             let fd = sys::check(unsafe {
                 sys::syscall(number::MEMFD_CREATE, [name.as_ptr() as usize, CLOSE_ON_EXEC, 0, 0, 0, 0])
             });
-            let image = Image { fd: fd.ok()?, id: NEXT.fetch_add(1, Ordering::Relaxed), start: low, length: high - low };
+            let (id, length) = (NEXT.fetch_add(1, Ordering::Relaxed), high - low);
+            let mut image = Image { fd: fd.ok()?, id, start: low, length, bytes: Reservation::none() };
             // SAFETY: the descriptor is this image's own.
             sys::check(unsafe { sys::syscall(number::FTRUNCATE, [image.fd, image.length, 0, 0, 0, 0]) }).ok()?;
             for &(offset, start, length) in &segments {
                 image.write(offset as usize - low.min(offset as usize), data(start, length)?).ok()?;
             }
+            image.bytes = Reservation::new(length, sys::PROT_NONE).ok()?;
+            // SAFETY: the range is the image's own.
+            unsafe { sys::map_over(image.bytes.start, length, sys::PROT_READ, Some(image.fd)).ok()? };
             Some(image)
+        }
+
+        /// Copies some of its bytes.
+        ///
+        /// # Safety
+        /// They must be inside the image, and as many be writable at `to`.
+        pub(crate) unsafe fn copy(&self, from: usize, to: *mut u8, length: usize) {
+            // SAFETY: as the caller promises; the file is as long as the image.
+            unsafe { core::ptr::copy_nonoverlapping(self.bytes.start.add(from), to, length) };
         }
 
         fn write(&self, mut at: usize, mut bytes: &[u8]) -> Result<(), i32> {
@@ -295,11 +310,11 @@ mod shared {
 
     /// A module's image, made when it is first asked for.
     #[derive(Default)]
-    pub struct Prepared(OnceLock<Option<Image>>);
+    pub struct Prepared(OnceLock<Option<Arc<Image>>>);
 
     impl Prepared {
-        fn image(&self, module: &Module) -> Option<&Image> {
-            self.0.get_or_init(|| Image::of(module)).as_ref()
+        fn image(&self, module: &Module) -> Option<&Arc<Image>> {
+            self.0.get_or_init(|| Image::of(module).map(Arc::new)).as_ref()
         }
     }
 }

@@ -42,6 +42,11 @@ impl Caller {
         unsafe { &mut *self.store }
     }
 
+    pub fn store_ref(&self) -> &Store {
+        // SAFETY: as above.
+        unsafe { &*self.store }
+    }
+
     /// The calling instance's memory; empty if it has none.
     pub fn memory(&mut self) -> &mut [u8] {
         let Some(instance) = self.instance else { return &mut [] };

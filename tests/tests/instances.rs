@@ -99,19 +99,29 @@ fn secrets() -> usize {
 fn nothing_of_a_tenant_stays() {
     let _alone = alone();
     let pool = Pool::new(10);
-    let (secretive, clean) = (load(SECRETIVE), load(CLEAN));
+    // Few pages are written over one by one, many are dropped.
+    for pages in [3, 9] {
+        tenants(&pool, pages);
+    }
+    assert!(pool.regions() > 0);
+}
+
+/// Secretive tenants of a pool, one after the other, and others after each.
+fn tenants(pool: &Pool, pages: u64) {
+    let sized = |text: &str| load(&text.replace(" 3 100)", &format!(" {pages} 100)")));
+    let (secretive, clean) = (sized(SECRETIVE), sized(CLEAN));
     // Copy-on-write pages, pages that grew, and an instance of another module in the same place.
     for grow in [0, 1, 0] {
-        let mut tenant = store(&pool);
+        let mut tenant = store(pool);
         let instance = tenant.instantiate(&secretive, &[]).unwrap();
         assert_eq!(secrets(), 0, "before");
         call(&mut tenant, instance, "dirty", &[HALVES[1], grow]);
         // Memory, two globals, 20,000 frames.
-        assert!(secrets() > 3 * 8192 + 2 + 20_000, "{} secrets", secrets());
+        assert!(secrets() as u64 > pages * 8192 + 2 + 20_000, "{} secrets", secrets());
         drop(tenant);
         assert_eq!(secrets(), 0, "after");
         for module in [&clean, &secretive, &clean] {
-            let mut next = store(&pool);
+            let mut next = store(pool);
             let instance = next.instantiate(module, &[]).unwrap();
             assert_eq!(secrets(), 0);
             if Arc::ptr_eq(module, &clean) {
@@ -119,7 +129,27 @@ fn nothing_of_a_tenant_stays() {
             }
         }
     }
-    assert!(pool.regions() > 0);
+}
+
+/// A process that forks while instances wait in its pool: the child clears its own tenants' pages, not what it is told of its
+/// parent's.
+#[test]
+fn a_child_process_clears_its_own() {
+    let _alone = alone();
+    let pool = Pool::new(10);
+    tenants(&pool, 3);
+    // SAFETY: the child runs this thread alone, and ends in `_exit`.
+    let child = unsafe { libc::fork() };
+    assert!(child >= 0);
+    if child == 0 {
+        let clean = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| tenants(&pool, 3)));
+        // SAFETY: ends the child at once, with nothing of the parent's torn down.
+        unsafe { libc::_exit(i32::from(clean.is_err())) };
+    }
+    let mut status = 0;
+    // SAFETY: the child is this process's own.
+    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+    assert_eq!(status, 0, "the child found something of its tenants");
 }
 
 /// The same place is used again: otherwise the test above shows nothing.

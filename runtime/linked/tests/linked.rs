@@ -83,7 +83,7 @@ fn a_c_program_uses_modules() {
     let directory = Directory::new("app");
     directory.object("app", &std::fs::read_to_string(here().join("app.wat")).expect("app.wat"));
     directory.object("other", OTHER);
-    for flags in [&["-fPIE", "-pie"][..], &["-no-pie", "-Wl,--gc-sections"], &["-static", "-no-pie"]] {
+    for flags in [&["-fPIE", "-pie"][..], &["-no-pie", "-Wl,--gc-sections"], &["-O2", "-pie", "-Wl,--gc-sections,-z,now"]] {
         let program = directory.build(&here().join("app.c"), &["app.o", "other.o"], flags);
         assert_eq!(run(&mut Command::new(&program)), "all good\n", "{flags:?}");
         run(Command::new("strip").arg(&program));

@@ -2,8 +2,13 @@
 //!
 //! Takes modules and host functions; gives typed calls whose traps are `Result`s. An [`Engine`] compiles, a [`Store`] holds
 //! instances that may be linked to each other and the stack they run on, a [`Linker`] gives imports by name. Several stores may
-//! live in one thread, and each thread may have its own; a store does not leave its thread. Handles ([`Instance`], [`TypedFunc`],
-//! [`Memory`], [`Global`]) are numbers that belong to one store: used with another one they give an error.
+//! live in one thread, and each thread may have its own; a store does not leave its thread, modules and engines may. Handles
+//! ([`Instance`], [`Func`], [`TypedFunc`], [`Memory`], [`Table`], [`Global`]) are numbers that belong to one store: used with
+//! another one they give an error. A host function gets the store back through its [`Caller`], and may do all that its owner may:
+//! call, instantiate, grow, trap; a panic in it goes on behind the guest.
+//!
+//! Instances are cheap: what a store leaves behind (address space, stack, tables) is cleared and taken over by the next one of the
+//! same engine.
 //!
 //! ```
 //! use vwasm::embed::{Engine, Linker, Module, Store};
@@ -33,20 +38,26 @@
 //! # }
 //! ```
 
+mod items;
+mod values;
+
+pub use items::{AnyGlobal, Extern, Func, Global, Memory, Table, TypedFunc};
+pub use values::{Val, Value, Values};
+
 use crate::artifact;
 use crate::compile::{Options, compile};
 use crate::error::{CompileError, ErrorKind};
 use std::collections::HashMap;
 use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use values::function_type;
 use vwasm_runtime::cpu;
 use vwasm_runtime::instance::InstantiateError;
-use vwasm_runtime::manifest::{FunctionType, Manifest, ValueType};
+use vwasm_runtime::manifest::Manifest;
 use vwasm_runtime::pool::Pool;
 use vwasm_runtime::shown::shown;
-use vwasm_runtime::store::{self, Config, Extern};
+use vwasm_runtime::store::{self, Config};
 use vwasm_runtime::trap::Trap;
 use vwasm_runtime::wasi::{self, Wasi};
 
@@ -205,98 +216,20 @@ impl Store {
             store::Store::new(Config { pool: engine.pool.clone(), ..limits }).map_err(|error| refused("store", error))?;
         Ok(Store { inner, id: NEXT.fetch_add(1, Ordering::Relaxed) })
     }
-
-    fn check(&self, id: u64) -> Result<()> {
-        if self.id == id { Ok(()) } else { Err(Error::Link("a handle of another store".to_string())) }
-    }
-}
-
-// -- values --
-
-/// A Rust type that stands for a WebAssembly one.
-pub trait Value: Copy {
-    const TYPE: ValueType;
-    fn to_bits(self) -> u64;
-    fn from_bits(bits: u64) -> Self;
-}
-
-macro_rules! value {
-    ($($rust:ty, $wasm:ident, $to:expr, $from:expr;)*) => {$(
-        impl Value for $rust {
-            const TYPE: ValueType = ValueType::$wasm;
-            fn to_bits(self) -> u64 { $to(self) }
-            fn from_bits(bits: u64) -> Self { $from(bits) }
-        }
-    )*};
-}
-
-value! {
-    i32, I32, |v| u64::from(v as u32), |bits| bits as i32;
-    u32, I32, u64::from, |bits| bits as u32;
-    i64, I64, |v| v as u64, |bits| bits as i64;
-    u64, I64, |v| v, |bits| bits;
-    f32, F32, |v: f32| u64::from(v.to_bits()), |bits| f32::from_bits(bits as u32);
-    f64, F64, |v: f64| v.to_bits(), f64::from_bits;
-}
-
-/// Parameters or results: nothing, one value, or a tuple.
-pub trait Values: Sized {
-    const TYPES: &'static [ValueType];
-    fn write(self, bits: &mut [u64]);
-    fn read(bits: &[u64]) -> Self;
-}
-
-impl<T: Value> Values for T {
-    const TYPES: &'static [ValueType] = &[T::TYPE];
-    fn write(self, bits: &mut [u64]) {
-        bits[0] = self.to_bits();
-    }
-    fn read(bits: &[u64]) -> T {
-        T::from_bits(bits[0])
-    }
-}
-
-macro_rules! tuple {
-    ($($name:ident $place:tt),*) => {
-        impl<$($name: Value),*> Values for ($($name,)*) {
-            const TYPES: &'static [ValueType] = &[$($name::TYPE),*];
-            fn write(self, _bits: &mut [u64]) { $(_bits[$place] = self.$place.to_bits();)* }
-            fn read(_bits: &[u64]) -> Self { ($($name::from_bits(_bits[$place]),)*) }
-        }
-    };
-}
-
-tuple!();
-tuple!(A 0);
-tuple!(A 0, B 1);
-tuple!(A 0, B 1, C 2);
-tuple!(A 0, B 1, C 2, D 3);
-tuple!(A 0, B 1, C 2, D 3, E 4);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
-
-fn function_type<P: Values, R: Values>() -> FunctionType {
-    FunctionType { params: P::TYPES.to_vec(), results: R::TYPES.to_vec() }
-}
-
-/// Calls through anything that takes bit patterns.
-fn call<P: Values, R: Values>(
-    params: P,
-    invoke: impl FnOnce(&[u64], &mut [u64]) -> std::result::Result<(), Trap>,
-) -> std::result::Result<R, Trap> {
-    let (mut args, mut results) = (vec![0; P::TYPES.len()], vec![0; R::TYPES.len()]);
-    params.write(&mut args);
-    invoke(&args, &mut results)?;
-    Ok(R::read(&results))
 }
 
 // -- the host's side --
 
-/// Who called a host function.
+/// Who called a host function, and the way back into the store meanwhile: it stands for the store wherever one is wanted.
 pub struct Caller<'a> {
     inner: &'a mut store::Caller,
     id: u64,
+}
+
+impl<'a> Caller<'a> {
+    fn new(inner: &'a mut store::Caller, id: u64) -> Caller<'a> {
+        Caller { inner, id }
+    }
 }
 
 impl Caller<'_> {
@@ -305,12 +238,43 @@ impl Caller<'_> {
         self.inner.memory()
     }
 
-    /// Calls back into the store.
+    /// Calls back into the store, for host functions whose own errors are traps.
     pub fn call<P: Values, R: Values>(&mut self, function: &TypedFunc<P, R>, params: P) -> std::result::Result<R, Trap> {
-        if function.store != self.id {
-            return Err(Trap::host("a handle of another store"));
-        }
-        call(params, |args, results| self.inner.invoke(function.reference, args, results))
+        function.invoke(self, params)
+    }
+}
+
+/// A [`Store`], or the [`Caller`] of a host function, which stands for the store it runs in.
+pub trait AsStore: sealed::Parts {}
+
+impl AsStore for Store {}
+impl AsStore for Caller<'_> {}
+
+mod sealed {
+    use vwasm_runtime::store::Store;
+
+    /// The runtime's store and the id that handles know it by; out of reach from outside, where stores could be swapped.
+    pub trait Parts {
+        fn parts(&self) -> (&Store, u64);
+        fn parts_mut(&mut self) -> (&mut Store, u64);
+    }
+}
+
+impl sealed::Parts for Store {
+    fn parts(&self) -> (&store::Store, u64) {
+        (&self.inner, self.id)
+    }
+    fn parts_mut(&mut self) -> (&mut store::Store, u64) {
+        (&mut self.inner, self.id)
+    }
+}
+
+impl sealed::Parts for Caller<'_> {
+    fn parts(&self) -> (&store::Store, u64) {
+        (self.inner.store_ref(), self.id)
+    }
+    fn parts_mut(&mut self) -> (&mut store::Store, u64) {
+        (self.inner.store(), self.id)
     }
 }
 
@@ -318,7 +282,7 @@ impl Caller<'_> {
 #[derive(Default)]
 pub struct Linker {
     /// With the store that each belongs to.
-    known: HashMap<(String, String), (u64, Extern)>,
+    known: HashMap<(String, String), (u64, store::Extern)>,
 }
 
 impl Linker {
@@ -326,56 +290,56 @@ impl Linker {
         Linker::default()
     }
 
-    fn define(&mut self, store: &Store, module: &str, name: &str, what: Extern) {
-        self.known.insert((module.to_string(), name.to_string()), (store.id, what));
+    /// Provides something that is there already, for modules of its own store.
+    pub fn define(&mut self, module: &str, name: &str, what: impl Into<Extern>) {
+        self.known.insert((module.to_string(), name.to_string()), what.into().parts());
     }
 
-    /// Provides a host function.
+    /// Provides a host function. While it runs it cannot be entered again (that is a trap): it may change what it holds. For
+    /// one that can, see [`Func::new`].
     pub fn func<P: Values + 'static, R: Values + 'static>(
         &mut self,
-        store: &mut Store,
+        store: &mut impl AsStore,
         module: &str,
         name: &str,
         mut function: impl FnMut(&mut Caller<'_>, P) -> std::result::Result<R, Trap> + 'static,
     ) -> Result<()> {
-        let id = store.id;
+        let (inner, id) = store.parts_mut();
         let host = move |inner: &mut store::Caller, args: &[u64], results: &mut [u64]| {
-            function(&mut Caller { inner, id }, P::read(args))?.write(results);
+            function(&mut Caller::new(inner, id), P::read(args))?.write(results);
             Ok(())
         };
-        let made = store.inner.host_function(&function_type::<P, R>(), Box::new(host));
+        let made = inner.host_function(&function_type::<P, R>(), Box::new(host));
         let made = made.ok_or_else(|| Error::Resources("too many functions in one store".to_string()))?;
-        self.define(store, module, name, Extern::Function(made));
+        self.define(module, name, Func::of(id, made));
         Ok(())
     }
 
     /// Provides everything that an instance exports, under a module name.
-    pub fn instance(&mut self, store: &Store, module: &str, instance: Instance) -> Result<()> {
-        store.check(instance.store)?;
-        for name in store.inner.export_names(instance.index) {
-            if let Some(what) = store.inner.export(instance.index, &name) {
-                self.define(store, module, &name, what);
-            }
+    pub fn instance(&mut self, store: &impl AsStore, module: &str, instance: Instance) -> Result<()> {
+        for (name, what) in instance.exports(store)? {
+            self.define(module, &name, what);
         }
         Ok(())
     }
 
     /// Provides WASI with these arguments and grants to the imports of a module.
-    pub fn wasi(&mut self, store: &mut Store, module: &Module, config: &wasi::Config) -> Result<()> {
+    pub fn wasi(&mut self, store: &mut impl AsStore, module: &Module, config: &wasi::Config) -> Result<()> {
         let wasi = Wasi::new(config)
             .map_err(|(granted, error)| Error::Resources(format!("{granted} cannot be had (errno {error})")))?;
+        let (inner, id) = store.parts_mut();
         for import in &module.loaded.manifest.imports {
             if wasi::type_of(&import.module, &import.name).is_some() {
-                let made = Wasi::function(&wasi, &mut store.inner, &import.module, &import.name);
+                let made = Wasi::function(&wasi, inner, &import.module, &import.name);
                 let made = made.ok_or_else(|| Error::Resources("too many functions in one store".to_string()))?;
-                self.define(store, &import.module, &import.name, Extern::Function(made));
+                self.define(&import.module, &import.name, Func::of(id, made));
             }
         }
         Ok(())
     }
 
     /// Makes an instance and runs its start function.
-    pub fn instantiate(&self, store: &mut Store, module: &Module) -> Result<Instance> {
+    pub fn instantiate(&self, store: &mut impl AsStore, module: &Module) -> Result<Instance> {
         let mut imports = Vec::new();
         for import in &module.loaded.manifest.imports {
             let key = (import.module.clone(), import.name.clone());
@@ -383,11 +347,14 @@ impl Linker {
                 let (module, name) = (shown(&import.module), shown(&import.name));
                 return Err(Error::Link(format!("nothing provides the import {module}.{name}")));
             };
-            store.check(*id)?;
+            if *id != store.parts().1 {
+                return Err(Error::Link("a handle of another store".to_string()));
+            }
             imports.push(*what);
         }
-        match store.inner.instantiate(&module.loaded, &imports) {
-            Ok(index) => Ok(Instance { store: store.id, index }),
+        let (inner, id) = store.parts_mut();
+        match inner.instantiate(&module.loaded, &imports) {
+            Ok(index) => Ok(Instance { store: id, index }),
             Err(InstantiateError::Link(message)) => Err(Error::Link(message)),
             Err(InstantiateError::Resources(message)) => Err(Error::Resources(message)),
             Err(InstantiateError::Trap(trap)) => Err(Error::Trap(trap)),
@@ -405,102 +372,63 @@ pub struct Instance {
 }
 
 impl Instance {
-    fn export(&self, store: &Store, name: &str) -> Result<Extern> {
-        store.check(self.store)?;
-        let found = store.inner.export(self.index, name);
-        found.ok_or_else(|| Error::Link(format!("no export {}", shown(name))))
+    fn inner<'a>(&self, store: &'a impl AsStore) -> Result<&'a store::Store> {
+        let (inner, id) = store.parts();
+        if self.store == id { Ok(inner) } else { Err(Error::Link("a handle of another store".to_string())) }
     }
 
-    /// An exported function, if it has this type.
-    pub fn typed_func<P: Values, R: Values>(&self, store: &Store, name: &str) -> Result<TypedFunc<P, R>> {
+    /// All exports with their names.
+    pub fn exports(&self, store: &impl AsStore) -> Result<Vec<(String, Extern)>> {
+        let inner = self.inner(store)?;
+        let named = inner.export_names(self.index).into_iter().zip(inner.exports(self.index));
+        Ok(named.map(|(name, what)| (name, Extern::of(self.store, what))).collect())
+    }
+
+    /// The export of a name.
+    pub fn export(&self, store: &impl AsStore, name: &str) -> Result<Extern> {
+        let found = self.inner(store)?.export(self.index, name);
+        found.map(|what| Extern::of(self.store, what)).ok_or_else(|| Error::Link(format!("no export {}", shown(name))))
+    }
+
+    /// An exported function.
+    pub fn func(&self, store: &impl AsStore, name: &str) -> Result<Func> {
         match self.export(store, name)? {
-            Extern::Function(reference) if store.inner.function_type(reference) == Some(&function_type::<P, R>()) => {
-                Ok(TypedFunc { store: self.store, reference, types: PhantomData })
-            }
-            _ => Err(Error::Link(format!("the export {} is no function of this type", shown(name)))),
+            Extern::Func(func) => Ok(func),
+            _ => Err(Error::Link(format!("the export {} is no function", shown(name)))),
         }
     }
 
+    /// An exported function, if it has this type.
+    pub fn typed_func<P: Values, R: Values>(&self, store: &impl AsStore, name: &str) -> Result<TypedFunc<P, R>> {
+        let typed = match self.export(store, name)? {
+            Extern::Func(func) => func.typed(store).ok(),
+            _ => None,
+        };
+        typed.ok_or_else(|| Error::Link(format!("the export {} is no function of this type", shown(name))))
+    }
+
     /// The memory exported as `memory`.
-    pub fn memory(&self, store: &Store) -> Result<Memory> {
+    pub fn memory(&self, store: &impl AsStore) -> Result<Memory> {
         match self.export(store, "memory")? {
-            Extern::Memory(index) => Ok(Memory { store: self.store, index }),
+            Extern::Memory(memory) => Ok(memory),
             _ => Err(Error::Link("the export memory is no memory".to_string())),
         }
     }
 
-    /// An exported global, if it has this type.
-    pub fn global<T: Value>(&self, store: &Store, name: &str) -> Result<Global<T>> {
+    /// An exported table.
+    pub fn table(&self, store: &impl AsStore, name: &str) -> Result<Table> {
         match self.export(store, name)? {
-            Extern::Global(index) if store.inner.global_value(index).is_some_and(|(ty, _)| ty.value == T::TYPE) => {
-                Ok(Global { store: self.store, index, ty: PhantomData })
-            }
-            _ => Err(Error::Link(format!("the export {} is no global of this type", shown(name)))),
+            Extern::Table(table) => Ok(table),
+            _ => Err(Error::Link(format!("the export {} is no table", shown(name)))),
         }
     }
-}
 
-/// A function whose type was checked.
-#[derive(Clone, Copy, Debug)]
-pub struct TypedFunc<P, R> {
-    store: u64,
-    reference: u32,
-    types: PhantomData<fn(P) -> R>,
-}
-
-impl<P: Values, R: Values> TypedFunc<P, R> {
-    pub fn call(&self, store: &mut Store, params: P) -> Result<R> {
-        store.check(self.store)?;
-        Ok(call(params, |args, results| store.inner.invoke(self.reference, args, results))?)
-    }
-}
-
-/// A linear memory.
-#[derive(Clone, Copy, Debug)]
-pub struct Memory {
-    store: u64,
-    index: u32,
-}
-
-impl Memory {
-    /// Its bytes now.
-    pub fn data<'a>(&self, store: &'a Store) -> Result<&'a [u8]> {
-        store.check(self.store)?;
-        store.inner.memory(self.index).ok_or_else(|| Error::Link("no such memory".to_string()))
-    }
-
-    pub fn data_mut<'a>(&self, store: &'a mut Store) -> Result<&'a mut [u8]> {
-        store.check(self.store)?;
-        store.inner.memory_mut(self.index).ok_or_else(|| Error::Link("no such memory".to_string()))
-    }
-
-    /// Some of its bytes.
-    pub fn read<'a>(&self, store: &'a Store, start: usize, length: usize) -> Result<&'a [u8]> {
-        let end = start.checked_add(length);
-        let found = self.data(store)?.get(start..end.unwrap_or(usize::MAX));
-        found.ok_or_else(|| Error::Link(format!("bytes {start} + {length} are not in the memory")))
-    }
-}
-
-/// A global whose type was checked.
-#[derive(Clone, Copy, Debug)]
-pub struct Global<T> {
-    store: u64,
-    index: u32,
-    ty: PhantomData<T>,
-}
-
-impl<T: Value> Global<T> {
-    pub fn get(&self, store: &Store) -> Result<T> {
-        store.check(self.store)?;
-        let found = store.inner.global_value(self.index).ok_or_else(|| Error::Link("no such global".to_string()))?;
-        Ok(T::from_bits(found.1))
-    }
-
-    /// Sets it, if it is mutable.
-    pub fn set(&self, store: &mut Store, value: T) -> Result<()> {
-        store.check(self.store)?;
-        let set = store.inner.set_global(self.index, value.to_bits());
-        set.ok_or_else(|| Error::Link("the global is not mutable".to_string()))
+    /// An exported global, if it has this type.
+    pub fn global<T: Value>(&self, store: &impl AsStore, name: &str) -> Result<Global<T>> {
+        let typed = match self.export(store, name)? {
+            Extern::Global(global) => global.typed(store).ok(),
+            _ => None,
+        };
+        typed.ok_or_else(|| Error::Link(format!("the export {} is no global of this type", shown(name))))
     }
 }
