@@ -101,30 +101,34 @@ fn nothing_of_a_tenant_stays() {
     let pool = Pool::new(10);
     // Few pages are written over one by one, many are dropped.
     for pages in [3, 9] {
-        tenants(&pool, pages);
+        tenants(&pool, &modules(pages), pages);
     }
     assert!(pool.regions() > 0);
 }
 
+/// The secretive module and the clean one, with memories of so many pages.
+fn modules(pages: u64) -> [Arc<Module>; 2] {
+    [SECRETIVE, CLEAN].map(|text| load(&text.replace(" 3 100)", &format!(" {pages} 100)"))))
+}
+
 /// Secretive tenants of a pool, one after the other, and others after each.
-fn tenants(pool: &Pool, pages: u64) {
-    let sized = |text: &str| load(&text.replace(" 3 100)", &format!(" {pages} 100)")));
-    let (secretive, clean) = (sized(SECRETIVE), sized(CLEAN));
+fn tenants(pool: &Pool, modules: &[Arc<Module>; 2], pages: u64) {
+    let [secretive, clean] = modules;
     // Copy-on-write pages, pages that grew, and an instance of another module in the same place.
     for grow in [0, 1, 0] {
         let mut tenant = store(pool);
-        let instance = tenant.instantiate(&secretive, &[]).unwrap();
+        let instance = tenant.instantiate(secretive, &[]).unwrap();
         assert_eq!(secrets(), 0, "before");
         call(&mut tenant, instance, "dirty", &[HALVES[1], grow]);
         // Memory, two globals, 20,000 frames.
         assert!(secrets() as u64 > pages * 8192 + 2 + 20_000, "{} secrets", secrets());
         drop(tenant);
         assert_eq!(secrets(), 0, "after");
-        for module in [&clean, &secretive, &clean] {
+        for module in [clean, secretive, clean] {
             let mut next = store(pool);
             let instance = next.instantiate(module, &[]).unwrap();
             assert_eq!(secrets(), 0);
-            if Arc::ptr_eq(module, &clean) {
+            if Arc::ptr_eq(module, clean) {
                 assert_eq!(call(&mut next, instance, "dirt", &[]), 5, "the five bytes of the data segment are there");
             }
         }
@@ -137,12 +141,16 @@ fn tenants(pool: &Pool, pages: u64) {
 fn a_child_process_clears_its_own() {
     let _alone = alone();
     let pool = Pool::new(10);
-    tenants(&pool, 3);
+    // Compiled before: the child has none of the compiler's threads.
+    let modules = modules(3);
+    tenants(&pool, &modules, 3);
     // SAFETY: the child runs this thread alone, and ends in `_exit`.
     let child = unsafe { libc::fork() };
     assert!(child >= 0);
     if child == 0 {
-        let clean = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| tenants(&pool, 3)));
+        // In places that the parent does not have.
+        let own = Pool::new(10);
+        let clean = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| tenants(&own, &modules, 3)));
         // SAFETY: ends the child at once, with nothing of the parent's torn down.
         unsafe { libc::_exit(i32::from(clean.is_err())) };
     }
