@@ -118,6 +118,7 @@ impl Store {
         let imported_globals = globals.len();
         let signatures: Vec<u32> = module.types.iter().map(|ty| self.intern(ty)).collect();
         let functions = References { imported, first: self.functions.count };
+        self.function_info.reserve(module.referable.len());
         for &ordinal in &module.referable {
             let function = manifest.functions.get(ordinal as usize).ok_or_else(invalid)?;
             let ty = function.type_index as usize;

@@ -293,6 +293,10 @@ struct Panics(Option<Box<dyn core::any::Any + Send>>);
 
 #[cfg(not(freestanding))]
 impl Panics {
+    fn catch<R>(run: impl FnOnce() -> R) -> Result<R, Panics> {
+        std::panic::catch_unwind(core::panic::AssertUnwindSafe(run)).map_err(|panic| Panics(Some(panic)))
+    }
+
     fn resume(&mut self) {
         if let Some(panic) = self.0.take() {
             std::panic::resume_unwind(panic);
@@ -307,6 +311,10 @@ struct Panics;
 
 #[cfg(freestanding)]
 impl Panics {
+    fn catch<R>(run: impl FnOnce() -> R) -> Result<R, Panics> {
+        Ok(run())
+    }
+
     fn resume(&mut self) {}
 }
 
@@ -627,24 +635,20 @@ impl Store {
         args: &[u64],
         results: &mut [u64],
     ) -> Result<(), Trap> {
-        let function = match self.hosts.get_mut(host as usize) {
+        let mut function = match self.hosts.get_mut(host as usize) {
             Some(Host::Shared(function)) => Host::Shared(function.clone()),
             // Taken out while it runs: it must not be entered twice.
             Some(Host::Once(function)) if function.is_some() => Host::Once(function.take()),
             _ => return Err(Trap::host("a host function was entered again while it runs")),
         };
-        let mut function = function;
         let mut caller = Caller { store: self, instance };
         let run = || match &mut function {
             Host::Shared(function) => function(&mut caller, args, results),
             Host::Once(Some(function)) => function(&mut caller, args, results),
             Host::Once(None) => Ok(()),
         };
-        #[cfg(freestanding)]
-        let outcome = { run }();
-        #[cfg(not(freestanding))]
-        let outcome = std::panic::catch_unwind(core::panic::AssertUnwindSafe(run)).unwrap_or_else(|panic| {
-            self.panics.0 = Some(panic);
+        let outcome = Panics::catch(run).unwrap_or_else(|panics| {
+            self.panics = panics;
             Err(Trap::host("a host function panicked"))
         });
         if let Host::Once(_) = function {

@@ -12,6 +12,7 @@
 #ifndef WASM_H
 #define WASM_H
 
+#include <assert.h> /* programs written for this interface rely on it */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -68,6 +68,7 @@ unsafe fn instantiate(store: &Rc<StoreInner>, module: &Module, imports: &[*mut O
             None => return Err(refusal("an import is missing".to_string())),
         }
     }
+    vwasm_runtime::signal::install();
     let outer = store.caller.get();
     let made = store.with(|inner| {
         store.caller.set(None);

@@ -232,6 +232,8 @@ pub unsafe extern "C" fn wasm_func_call(
     if room < ty.results.len() {
         return refuse("no room for the results");
     }
+    // A thread that did not make the store needs a stack for signals, too.
+    vwasm_runtime::signal::install();
     let mut out = vec![0; ty.results.len()];
     let outer = store.caller.get();
     let outcome = store.with(|inner| {
