@@ -99,11 +99,13 @@ fn referable(manifest: &Manifest) -> Vec<u32> {
     let items = manifest.elements.iter().flat_map(|element| &element.items).filter_map(constant);
     let globals = manifest.globals.iter().filter_map(|global| constant(&global.init));
     let all = exports.chain(items).chain(globals).chain(manifest.references.iter().copied()).chain(manifest.start);
-    let mut found: Vec<u32> = all.filter_map(|index| index.checked_sub(imported)).collect();
-    found.sort_unstable();
-    found.dedup();
-    found.retain(|ordinal| (*ordinal as usize) < manifest.functions.len());
-    found
+    let mut needed = alloc::vec![false; manifest.functions.len()];
+    for index in all {
+        if let Some(place) = index.checked_sub(imported).and_then(|ordinal| needed.get_mut(ordinal as usize)) {
+            *place = true;
+        }
+    }
+    (0..).zip(needed).filter(|(_, needed)| *needed).map(|(ordinal, _)| ordinal).collect()
 }
 
 // SAFETY: code and data are not written after the module is made, and stay mapped while it lives.

@@ -116,7 +116,8 @@ impl Engine {
         Engine::with_pool(options, 100)
     }
 
-    /// An engine whose pool keeps the memory of at most so many instances ready for the next ones; 0 keeps nothing.
+    /// An engine whose pool keeps the memory of at most so many instances ready for the next ones; 0 keeps nothing. What waits
+    /// takes at most 300 KiB of real memory for each instance, and 8 GiB of address space.
     pub fn with_pool(options: Options, instances: usize) -> Engine {
         Engine { options, pool: if instances == 0 { Pool::default() } else { Pool::new(instances) } }
     }
