@@ -5,6 +5,7 @@
 pub mod cfg;
 pub mod claims;
 pub mod compile;
+pub mod cover;
 pub mod embed;
 pub mod emit;
 pub mod error;
@@ -23,5 +24,6 @@ pub mod script;
 pub mod simplify;
 pub mod vcode;
 pub mod verify;
+pub mod why;
 
 pub use vwasm_runtime::layout;

@@ -4,9 +4,11 @@
 //! solvers ([`smt`]) and computed for counterexamples ([`term`]). `left` says what is expected of a right side, `machine` what
 //! it does, `meaning` what expressions mean, `effect` compares traps and accesses.
 
+pub mod blast;
 pub mod command;
 pub mod effect;
 pub mod explain;
+pub mod gates;
 pub mod hash;
 pub mod integers;
 pub mod judge;
