@@ -451,8 +451,7 @@ fn unproved_rules_are_told() {
     let scratch = Scratch::new("unproved");
     let bytes = wat::parse_str(HELLO).expect("a module");
     let module = vwasm::module::Module::decode(&bytes).expect("a valid module");
-    let mut compiled =
-        vwasm::compile::compile(&module, &vwasm::compile::Options::default(), &|| ()).expect("it compiles");
+    let mut compiled = vwasm::compile::compile(&module, &vwasm::compile::Options::default(), &|| ()).expect("it compiles");
     let of_this_build: Vec<&str> = compiled.manifest.unproved.iter().map(String::as_str).collect();
     assert_eq!(of_this_build, vwasm::lower::rules::UNPROVED);
     let verify = |compiled: &vwasm::compile::Compiled| {

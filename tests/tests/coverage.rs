@@ -35,7 +35,8 @@ fn root() -> PathBuf {
 
 fn official() -> impl Iterator<Item = (String, String)> {
     let versions = [SpecVersion::V1, SpecVersion::V2].into_iter();
-    versions.flat_map(|version| spec(&version).map(|file| (file.name().to_string(), file.raw().to_string())).collect::<Vec<_>>())
+    versions
+        .flat_map(|version| spec(&version).map(|file| (file.name().to_string(), file.raw().to_string())).collect::<Vec<_>>())
 }
 
 #[test]
@@ -57,13 +58,19 @@ fn every_rule_fires() {
     }
     let mut known: Vec<&str> = NEVER.iter().map(|(rule, _)| *rule).collect();
     known.sort_by_key(|rule| RULES.iter().position(|known| known.name == *rule));
-    assert_eq!(never, known, "rules that never fire, those of NEVER on the right; tests/scripts/rules.wast has functions for rules");
+    assert_eq!(
+        never, known,
+        "rules that never fire, those of NEVER on the right; tests/scripts/rules.wast has functions for rules"
+    );
     let listed = coverage::read(&root().join("spec")).unwrap_or_else(|error| panic!("{error}"));
-    let stale: Vec<&String> = counts.keys().filter(|rule| {
-        let sum = |counts: &Counts| counts.get(*rule).map_or(0, |counts| counts.iter().sum::<u64>());
-        let (now, then) = (sum(&counts), sum(&listed));
-        !listed.contains_key(*rule) || now > FACTOR * then || then > FACTOR * now
-    }).collect();
+    let stale: Vec<&String> = counts
+        .keys()
+        .filter(|rule| {
+            let sum = |counts: &Counts| counts.get(*rule).map_or(0, |counts| counts.iter().sum::<u64>());
+            let (now, then) = (sum(&counts), sum(&listed));
+            !listed.contains_key(*rule) || now > FACTOR * then || then > FACTOR * now
+        })
+        .collect();
     let gone: Vec<&String> = listed.keys().filter(|rule| !counts.contains_key(*rule)).collect();
     assert!(
         stale.is_empty() && gone.is_empty(),
@@ -89,7 +96,8 @@ fn what_is_said_to_be_taken_fires() {
             let options = Options { cpu, ..Options::default() };
             let bodies = inlined(&module, &options);
             for defined in 0..module.bodies.len() {
-                let said = why::explain(&module, &bodies, defined, &options).unwrap_or_else(|error| panic!("{name}: {error}"));
+                let said =
+                    why::explain(&module, &bodies, defined, &options).unwrap_or_else(|error| panic!("{name}: {error}"));
                 assert_eq!(said.taken(), said.fired, "{name}, function {defined}");
                 functions += 1;
                 fired += said.fired.len();

@@ -2,10 +2,11 @@
 //!
 //! Takes a graph and terms; says whether they can hold together. Nothing has to be installed for it. Adders, multipliers,
 //! shifters, dividers and comparisons of floats are spelled out; other float operations are taken for any function that gives no
-//! NaN but the canonical one, so that "unsatisfiable" is right for the real ones and values found may be none. `gates` has
-//! the clauses. The solver is batsat, a MiniSat; tests compare what is spelled out here with [`Graph::evaluate`].
+//! NaN but the canonical one, so that "unsatisfiable" is right for the real ones and values found may be none. Sums are put
+//! in order first (`linear`); `gates` has the clauses. The solver is batsat, a MiniSat; tests compare what is spelled out here with [`Graph::evaluate`].
 
 use super::gates::{Bit, Circuit, FALSE, Limit, TRUE};
+use super::linear::Linear;
 use super::obligation::Obligation;
 use super::term::{Graph, Node, Op, Sort, Term, canonical};
 
@@ -27,6 +28,8 @@ struct Blaster<'a> {
     circuit: Circuit,
     /// Bits of each term, the lowest first; none yet if empty.
     terms: Vec<Vec<Bit>>,
+    /// What each bit-vector is the sum of.
+    sums: Vec<Option<Linear>>,
     /// Whether a float operation was taken for any function.
     loose: bool,
 }
@@ -42,7 +45,13 @@ impl Blaster<'_> {
         reached.sort_unstable();
         for term in reached {
             if self.terms[term.0 as usize].is_empty() {
-                let bits = self.node(self.graph.node(term));
+                if self.graph.sort(term) != Sort::Bool {
+                    self.sums[term.0 as usize] = Some(Linear::of(self.graph, term, &self.sums));
+                }
+                let bits = match self.by_sums(term) {
+                    Some(bits) => bits,
+                    None => self.node(self.graph.node(term)),
+                };
                 self.terms[term.0 as usize] = bits;
             }
         }
@@ -53,17 +62,55 @@ impl Blaster<'_> {
         self.terms[term.0 as usize][0]
     }
 
+    /// The bits of a sum; its terms have theirs already.
+    fn add_up(&mut self, sum: &Linear) -> Vec<Bit> {
+        let mut total = constant(sum.constant, sum.width);
+        for &(term, times) in &sum.addends {
+            let bits = self.terms[term.0 as usize].clone();
+            let product = self.circuit.multiply(&bits, &constant(times, sum.width));
+            total = self.circuit.add(&total, &product, FALSE).0;
+        }
+        total
+    }
+
+    fn difference(&mut self, sum: &Linear) -> Vec<Bit> {
+        let [added, subtracted] = sum.sides();
+        let (added, subtracted) = (self.add_up(&added), self.add_up(&subtracted));
+        self.circuit.subtract(&added, &subtracted).0
+    }
+
+    /// The bits of a term that is a sum, or an equation of bit-vectors.
+    fn by_sums(&mut self, term: Term) -> Option<Vec<Bit>> {
+        let node = self.graph.node(term);
+        match (node.op, node.args()) {
+            (Op::Add | Op::Subtract | Op::Negate | Op::Multiply, _) => {
+                let sum = self.sums[term.0 as usize].clone()?;
+                // A term that could not be taken apart is its own sum.
+                (sum != Linear::term(term, sum.width)).then(|| self.difference(&sum))
+            }
+            (Op::Equal, &[a, b]) => {
+                let (a, b) = (self.sums[a.0 as usize].clone()?, self.sums[b.0 as usize].clone()?);
+                let difference = a.minus(&b);
+                // Only if something leaves the equation: two sides that are alike bit by bit should stay so.
+                if difference.addends.len() == a.addends.len() + b.addends.len() {
+                    return None;
+                }
+                let [left, right] = difference.sides();
+                let (left, right) = (self.add_up(&left), self.add_up(&right));
+                Some(vec![self.circuit.equal(&left, &right)])
+            }
+            _ => None,
+        }
+    }
+
     fn node(&mut self, node: &Node) -> Vec<Bit> {
         let width = match node.sort {
             Sort::Bits(width) => width,
             Sort::Bool => 1,
         };
         let mut operands = node.args().iter().map(|arg| self.terms[arg.0 as usize].clone());
-        let (a, b, c) = (
-            operands.next().unwrap_or_default(),
-            operands.next().unwrap_or_default(),
-            operands.next().unwrap_or_default(),
-        );
+        let (a, b, c) =
+            (operands.next().unwrap_or_default(), operands.next().unwrap_or_default(), operands.next().unwrap_or_default());
         drop(operands);
         let circuit = &mut self.circuit;
         let each = |circuit: &mut Circuit, gate: fn(&mut Circuit, Bit, Bit) -> Bit| {
@@ -186,7 +233,8 @@ impl Blaster<'_> {
 }
 
 fn blaster(graph: &Graph, limit: Limit) -> Blaster<'_> {
-    Blaster { graph, circuit: Circuit::new(limit), terms: vec![Vec::new(); graph.len()], loose: false }
+    let (terms, sums) = (vec![Vec::new(); graph.len()], vec![None; graph.len()]);
+    Blaster { graph, circuit: Circuit::new(limit), terms, sums, loose: false }
 }
 
 /// Whether terms can hold together.

@@ -6,6 +6,7 @@ use super::lock::{self, Entry, Lock, MUTANTS};
 use super::obligation::{Context, Kind, Obligation, full_name};
 use super::run::{self, Options, Outcome};
 use super::solver::{self, Solver};
+use super::witness;
 use crate::ast::*;
 use std::collections::{BTreeMap, HashSet};
 use std::io::{IsTerminal, Write};
@@ -229,10 +230,12 @@ pub fn prove(directory: &Path, what: &Prove) -> Result<(), String> {
                 complaints.push(format!("error: this rule is wrong: {text}"));
             }
             Outcome::Impossible => {
-                let why = if obligation.kind == Kind::Reachable {
-                    "earlier rules of the block apply wherever this one would"
-                } else {
-                    "its premises cannot hold"
+                let why = match rule {
+                    Some((block, number)) if obligation.kind == Kind::Reachable => {
+                        witness::shadowed(&context, block, *number)
+                    }
+                    Some((block, number)) => witness::contradiction(&context, block, *number),
+                    None => "its premises cannot hold".into(),
                 };
                 complaints.push(format!("error: {name} ({place}) can never apply: {why}\n"));
             }

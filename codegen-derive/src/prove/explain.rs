@@ -287,6 +287,11 @@ pub fn rule(context: &Context, lock: &Lock, block: &RuleBlock, number: usize) ->
                 for word in words {
                     let _ = writeln!(out, "        {word}");
                 }
+                if obligation.kind == Kind::Reachable
+                    && let Some(example) = super::witness::applies(context, block, number)
+                {
+                    let _ = writeln!(out, "        for example if {example}");
+                }
             }
             Err((kind, why)) => {
                 let _ = writeln!(out, "    {}: has no meaning: {why}", kind.name());
