@@ -436,7 +436,7 @@ fn choices_are_explained() {
         ("0", "imported"),
         ("2", "no function `2`"),
         ("x\u{1b}", "no function `x\\u{1b}`"),
-        ("f@0", "no operator at 0x0"),
+        ("f@1", "no operator at 0x1"),
         ("f@x", "`x` is no offset"),
         ("4294967296", "no function"),
     ] {

@@ -206,6 +206,8 @@ pub fn prove(directory: &Path, what: &Prove) -> Result<(), String> {
     // What fewer solvers than all do not decide was perhaps decided by others: that stands.
     let asked_all = what.solvers.is_empty();
     let (mut proved, mut standing) = (0, 0);
+    // Rules whose premises cannot hold: of no interest is then what applies before them.
+    let mut dead = HashSet::new();
     for decided in done {
         let (obligation, rule) = &decided.item;
         let (kind, name) = obligation.key();
@@ -227,9 +229,12 @@ pub fn prove(directory: &Path, what: &Prove) -> Result<(), String> {
                 {
                     text.push_str(&format!("\n  as a test for `vwasm wast`:\n\n{script}"));
                 }
+                text.push_str(&format!("\n  = help: mend the rule; `rules prove {name}` proves it then\n"));
                 complaints.push(format!("error: this rule is wrong: {text}"));
             }
+            Outcome::Impossible if obligation.kind == Kind::Reachable && dead.contains(&name) => {}
             Outcome::Impossible => {
+                dead.insert(name.clone());
                 let why = match rule {
                     Some((block, number)) if obligation.kind == Kind::Reachable => {
                         witness::shadowed(&context, block, *number)
@@ -260,6 +265,11 @@ pub fn prove(directory: &Path, what: &Prove) -> Result<(), String> {
     }
     if complaints.is_empty() && !what.no_mutants {
         complaints.extend(mutants(&context, &mut lock, &lock_path, what, &options)?);
+    }
+    if complaints.iter().any(|text| text.contains(solver::MISSING)) {
+        complaints.push(
+            "  = help: `rules prove --install` installs the solvers; VWASM_SOLVERS names another place for them\n".into(),
+        );
     }
     if complaints.is_empty() { Ok(()) } else { Err(complaints.join("\n")) }
 }

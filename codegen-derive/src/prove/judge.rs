@@ -85,7 +85,8 @@ pub fn judge(context: &Context, block: &RuleBlock, rule: &Rule, solvers: &mut So
                 entry.1 += 1;
                 if mutant.change == Change::Premise {
                     let example = excluded(context, block, rule, &mutant.rule);
-                    let example = example.map_or(String::new(), |example| format!(" (it keeps out {example})"));
+                    let example =
+                        example.map_or(String::new(), |example| format!(" ({example}, for which it is right too)"));
                     tally.needless.push(format!("{}{example}", mutant.text));
                 }
                 tally.equivalent.push(mutant.text);

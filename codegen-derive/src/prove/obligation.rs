@@ -283,9 +283,13 @@ impl<'a> Context<'a> {
             }
             Given::Condition(condition) => {
                 let term = builder.meaning.holds(&condition, &flags)?;
+                let name = match condition {
+                    Condition::Code(code) => format!("condition cc.{code}:"),
+                    Condition::Holds(_) => "the condition:".into(),
+                };
                 scope.insert("cc".into(), Value::Condition(Condition::Holds(term)));
                 scope.insert("flags".into(), Value::Flags(flags));
-                Shown { name: "the condition".into(), ty: Type::Bool, term }
+                Shown { name, ty: Type::Bool, term }
             }
             Given::Registers(registers) => {
                 let (register, _) = registers.first().cloned().ok_or("a form that gives nothing")?;

@@ -2,7 +2,8 @@
 //!
 //! A proof needs two programs that agree. z3 is asked first, then the others until one agrees; a solver that says the
 //! opposite makes it a refutation if its values, computed through by [`Obligation::failing`], really break a goal, and
-//! otherwise a contradiction between solvers, which is an error of one of them or of this prover.
+//! otherwise a contradiction between solvers, which is an error of one of them or of this prover. Where none of them answers, the
+//! solver of the project's own is asked for a counterexample.
 
 use super::blast;
 use super::gates::Limit;
@@ -99,6 +100,11 @@ pub fn decide(obligation: &Obligation, solvers: &mut Solvers, options: &Options)
         }
     }
     if by.is_empty() {
+        // A breach that the solver of the project's own finds is one, whoever is missing. What it proves is nothing here: two
+        // others should have said so.
+        if let Answer::Says(outcome) = builtin(obligation, options.limit.min(BRIEF)) {
+            return outcome;
+        }
         said.sort();
         said.dedup();
         return Outcome::Open(said.join("; "));

@@ -55,6 +55,9 @@ pub enum Verdict {
     Failed(String),
 }
 
+/// Said of a solver that cannot be started.
+pub const MISSING: &str = "not installed in";
+
 const DRIVER: &str = include_str!("solver.py");
 
 /// Solvers of one worker, started when first asked.
@@ -135,7 +138,7 @@ impl Process {
         };
         let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child =
-            started.map_err(|error| format!("{} is not in {}: {error}", solver.program(), directory.display()))?;
+            started.map_err(|error| format!("{} is {MISSING} {}: {error}", solver.program(), directory.display()))?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(format!("{} has no input or output", solver.program()));
         };

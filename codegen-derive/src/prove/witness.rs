@@ -73,14 +73,19 @@ pub fn contradiction(context: &Context, block: &RuleBlock, number: usize) -> Str
     lines.join("\n  ")
 }
 
-/// Operands that a premise keeps from a rule; `without` is the rule without the premise.
+/// A premise with operands that it keeps from a rule; `without` is the rule without the premise.
 pub fn excluded(context: &Context, block: &RuleBlock, rule: &Rule, without: &Rule) -> Option<String> {
     let dropped =
         rule.conditions.iter().find(|premise| without.conditions.iter().all(|other| other.span != premise.span))?;
     let mut outside = without.clone();
     let negated = ExprKind::Unary(UnaryOp::Not, Box::new(dropped.clone()));
     outside.conditions.push(Expr { kind: negated, ..dropped.clone() });
-    shown_example(&context.applicable(block, &outside, Kind::Applicable, &[]).ok()?)
+    let premise = source(context.spec, dropped.span);
+    let example = context.applicable(block, &outside, Kind::Applicable, &[]).ok().and_then(|made| shown_example(&made));
+    Some(match example {
+        Some(example) => format!("`{premise}` keeps out {example}"),
+        None => format!("`{premise}` keeps out nothing"),
+    })
 }
 
 /// Operands that no rule of a block takes, if its last rule is bound to conditions.

@@ -145,7 +145,8 @@ pub fn command(args: RulesArgs) -> Result<ExitCode> {
 
 /// `rules cover`: a table, and a summary.
 fn cover(args: &CoverArgs) -> std::result::Result<(), String> {
-    command::check_chosen(&args.rules, RULES.iter().map(|rule| rule.name))?;
+    let block = |name: &'static str| name.split_once('/').map_or(name, |(block, _)| block);
+    command::check_chosen(&args.rules, RULES.iter().flat_map(|rule| [rule.name, block(rule.name)]))?;
     let mut coverage = Coverage::default();
     for path in &args.corpus {
         coverage.path(path).map_err(|error| format!("error: {error}"))?;

@@ -2,8 +2,7 @@
 
 use super::module::*;
 use super::shape::*;
-use iced_x86::{Code, MemoryOperand, Register::*};
-use vwasm_checker::layout::*;
+use iced_x86::{Code, Register::*};
 
 pub fn cases() -> Vec<Case> {
     let f = fields();

@@ -10,16 +10,16 @@ pub const OK: &str = "accepted";
 /// An instruction of its code and operands.
 macro_rules! i {
     ($code:ident) => {
-        Part::Inst(Instruction::with(Code::$code))
+        $crate::module::Part::Inst(iced_x86::Instruction::with(iced_x86::Code::$code))
     };
     ($code:ident $a:expr) => {
-        Part::Inst(Instruction::with1(Code::$code, $a).expect("operands"))
+        $crate::module::Part::Inst(iced_x86::Instruction::with1(iced_x86::Code::$code, $a).expect("operands"))
     };
     ($code:ident $a:expr, $b:expr) => {
-        Part::Inst(Instruction::with2(Code::$code, $a, $b).expect("operands"))
+        $crate::module::Part::Inst(iced_x86::Instruction::with2(iced_x86::Code::$code, $a, $b).expect("operands"))
     };
     ($code:ident $a:expr, $b:expr, $c:expr) => {
-        Part::Inst(Instruction::with3(Code::$code, $a, $b, $c).expect("operands"))
+        $crate::module::Part::Inst(iced_x86::Instruction::with3(iced_x86::Code::$code, $a, $b, $c).expect("operands"))
     };
 }
 pub(crate) use i;

@@ -3,7 +3,6 @@
 use super::module::*;
 use super::shape::*;
 use iced_x86::{Code, MemoryOperand, Register::*};
-use vwasm_checker::layout::*;
 
 pub fn cases() -> Vec<Case> {
     vec![
