@@ -8,6 +8,7 @@ pub mod blast;
 pub mod command;
 pub mod effect;
 pub mod explain;
+pub mod fact;
 pub mod gates;
 pub mod hash;
 pub mod integers;
