@@ -2,7 +2,7 @@
 
 use super::module::*;
 use super::shape::*;
-use iced_x86::{Code, MemoryOperand, Register::*};
+use iced_x86::{Code, Instruction, MemoryOperand, Register::*};
 
 pub fn cases() -> Vec<Case> {
     vec![
