@@ -20,13 +20,17 @@ fn conflicts(kind: Kind) -> u64 {
 }
 
 /// What is proved at least, of each kind.
-const PROVED: [(Kind, usize); 6] = [
+const PROVED: [(Kind, usize); 10] = [
     (Kind::Lower, 290),
     (Kind::Form, 90),
     (Kind::Simplify, 95),
     (Kind::Applicable, 500),
     (Kind::Reachable, 500),
     (Kind::Commutative, 20),
+    (Kind::Fact, 60),
+    (Kind::Case, 45),
+    (Kind::Sharp, 70),
+    (Kind::Effect, 60),
 ];
 
 #[test]
