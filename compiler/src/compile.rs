@@ -13,6 +13,7 @@ use crate::layout::MAX_FRAME;
 use crate::limits;
 use crate::lower::convention::Convention;
 use crate::lower::lower;
+use crate::lower::rules::UNPROVED;
 use crate::machine::CpuFeatures;
 use crate::module::{Entity, ImportKind, Module, SegmentMode, ir_types};
 use crate::simplify;
@@ -76,7 +77,7 @@ fn machine_env() -> MachineEnv {
 }
 
 /// The function as the frontend gives it.
-fn read(module: &Module<'_>, defined: usize) -> Result<ir::Function> {
+pub(crate) fn read(module: &Module<'_>, defined: usize) -> Result<ir::Function> {
     let index = module.imported_functions + defined as u32;
     let mut allocations = wasmparser::FuncValidatorAllocations::default();
     Translator::translate(module, index, &module.bodies[defined], &mut allocations)
@@ -366,6 +367,7 @@ fn describe(module: &Module<'_>) -> m::Manifest {
         grants: m::Grants { stack_size: 8 << 20, ..m::Grants::default() },
         names: records,
         name_count: names.len() as u32,
+        unproved: UNPROVED.iter().map(|rule| rule.to_string()).collect(),
         ..m::Manifest::default()
     }
 }

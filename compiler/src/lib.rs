@@ -6,6 +6,7 @@ pub mod artifact;
 pub mod cfg;
 pub mod claims;
 pub mod compile;
+pub mod cover;
 pub mod embed;
 pub mod emit;
 pub mod error;
@@ -26,5 +27,6 @@ pub mod simplify;
 pub mod vcode;
 pub mod verify;
 pub mod verify_object;
+pub mod why;
 
 pub use vwasm_runtime::layout;

@@ -50,7 +50,7 @@ fn main() -> ExitCode {
         Command::Run(args) => cli::run::command(&args),
         Command::Verify(args) => cli::verify::command(&args),
         Command::Wast(args) => cli::wast::command(&args),
-        Command::Rules(args) => Ok(cli::rules::command(args)),
+        Command::Rules(args) => cli::rules::command(args),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error}");

@@ -226,10 +226,23 @@ pub fn manifest(bytes: &[u8]) -> Result<Manifest> {
 /// Hash of every file of `spec/` that this vwasm was built from.
 pub const SPEC_HASH: &str = include_str!(concat!(env!("OUT_DIR"), "/spec.hash"));
 
+/// What is said of a build with rules that are not proved.
+pub fn unproved<T: AsRef<str>>(rules: &[T]) -> Option<String> {
+    const SHOWN: usize = 10;
+    let mut names: Vec<String> = rules.iter().take(SHOWN).map(|rule| rule.as_ref().escape_debug().to_string()).collect();
+    if rules.len() > SHOWN {
+        names.push(format!("and {} more", rules.len() - SHOWN));
+    }
+    (!rules.is_empty()).then(|| format!("unproved rules: {} ({})", rules.len(), names.join(", ")))
+}
+
 impl std::fmt::Display for Verified {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let grants = &self.manifest.grants;
         writeln!(f, "accepted: the sandbox theorem of spec/sandbox.rules applies")?;
+        if let Some(unproved) = unproved(&self.manifest.unproved) {
+            writeln!(f, "{unproved}: inside the sandbox it may compute wrong values")?;
+        }
         writeln!(f, "program {}", self.manifest.name.escape_debug())?;
         for import in &self.manifest.imports {
             writeln!(f, "import {}.{}", import.module.escape_debug(), import.name.escape_debug())?;

@@ -170,6 +170,8 @@ pub struct Manifest {
     /// Records {function, offset in the name bytes, length}, by function; then the name bytes.
     pub names: Vec<u8>,
     pub name_count: u32,
+    /// Rules without a proof that the compiler was built with; none in an honest build.
+    pub unproved: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -411,6 +413,7 @@ impl Manifest {
         w.bytes(&self.sites);
         w.u32(self.name_count);
         w.bytes(&self.names);
+        w.list(&self.unproved, |w, rule| w.bytes(rule.as_bytes()));
         w.0
     }
 
@@ -487,6 +490,7 @@ impl Manifest {
         let sites = r.bytes()?.to_vec();
         let name_count = r.u32()?;
         let names = r.bytes()?.to_vec();
+        let unproved = r.list(|r| r.string())?;
         Ok(Manifest {
             name,
             types,
@@ -509,6 +513,7 @@ impl Manifest {
             sites,
             names,
             name_count,
+            unproved,
         })
     }
 }
