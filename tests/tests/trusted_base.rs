@@ -11,7 +11,11 @@ fn root() -> PathBuf {
 fn count(path: &Path) -> usize {
     if path.is_dir() {
         let entries = std::fs::read_dir(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        return entries.map(|entry| entry.expect("an entry").path()).filter(|path| !path.ends_with("tests")).map(|path| count(&path)).sum();
+        return entries
+            .map(|entry| entry.expect("an entry").path())
+            .filter(|path| !path.ends_with("tests"))
+            .map(|path| count(&path))
+            .sum();
     }
     let code = path.extension().is_some_and(|extension| extension == "rs" || extension == "rules" || extension == "pest");
     if !code {
@@ -56,7 +60,8 @@ fn line_counts_are_true() {
     }
     assert!(lines.iter().filter(|line| line.starts_with("| `")).count() >= 5, "the table is not where it was");
     if std::env::var_os("BLESS").is_some() {
-        std::fs::write(&readme, format!("{}{}{}", &text[..start], lines.join("\n"), &text[end..])).expect("the README is written");
+        std::fs::write(&readme, format!("{}{}\n{}", &text[..start], lines.join("\n"), &text[end..]))
+            .expect("the README is written");
     } else {
         assert!(wrong.is_empty(), "BLESS=1 accepts these:\n{}", wrong.join("\n"));
     }
