@@ -25,5 +25,6 @@ pub mod script;
 pub mod simplify;
 pub mod vcode;
 pub mod verify;
+pub mod verify_object;
 
 pub use vwasm_runtime::layout;
