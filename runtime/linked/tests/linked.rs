@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use vwasm::compile::{Options, compile};
 use vwasm::module::Module;
+use vwasm_runtime::manifest::Grants;
 
 fn here() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
@@ -33,9 +34,14 @@ impl Directory {
 
     /// Writes object file and header of a module.
     fn object(&self, name: &str, text: &str) {
+        self.object_with(name, text, |_| ());
+    }
+
+    fn object_with(&self, name: &str, text: &str, change: impl FnOnce(&mut Grants)) {
         let bytes = wat::parse_str(text).expect("a module");
         let module = Module::decode(&bytes).expect("a valid module");
-        let compiled = compile(&module, &Options::default(), &|| ()).expect("it compiles");
+        let mut compiled = compile(&module, &Options::default(), &|| ()).expect("it compiles");
+        change(&mut compiled.manifest.grants);
         let object = vwasm::object::object(&compiled).expect("an object file");
         std::fs::write(self.0.join(format!("{name}.o")), object.file).expect("a file");
         std::fs::write(self.0.join(format!("{name}.h")), object.header).expect("a file");
@@ -149,4 +155,59 @@ fn what_c_cannot_provide_is_refused() {
         let error = vwasm::object::object(&compiled).err().expect("refused").to_string();
         assert!(error.contains("imports a memory, table or global"), "{error}");
     }
+}
+
+/// The limits a module was compiled with hold in C programs, for each call anew.
+#[test]
+fn limits_hold() {
+    let directory = Directory::new("limits");
+    let slow = r#"(module $slow (memory 1) (func (export "spin") (loop $on (br $on)))
+      (func (export "grow") (result i32) (memory.grow (i32.const 2)))
+      (func (export "quick") (result i32) (i32.const 5)))"#;
+    directory.object_with("slow", slow, |grants| (grants.timeout, grants.max_memory_pages) = (Some(50), Some(2)));
+    directory.object_with("large", "(module $large (memory 9))", |grants| grants.max_memory_pages = Some(2));
+    let source = r#"
+#include "slow.h"
+#include "large.h"
+int main(void) {
+    vwasm_slow_instance *slow;
+    vwasm_large_instance *large;
+    int32_t r;
+    if (vwasm_large_new(&large) != VWASM_RESOURCES || large != NULL) return 1;
+    if (vwasm_slow_new(&slow) != VWASM_OK) return 2;
+    for (int n = 0; n < 3; n++) {
+        if (vwasm_slow_export_spin(slow) != VWASM_TIMEOUT) return 3;
+        if (vwasm_slow_export_quick(slow, &r) != VWASM_OK || r != 5) return 4;
+    }
+    if (vwasm_slow_export_grow(slow, &r) != VWASM_OK || r != -1) return 5;
+    vwasm_slow_delete(slow);
+    return 0;
+}
+"#;
+    std::fs::write(directory.0.join("main.c"), source).expect("a file");
+    run(&mut Command::new(directory.build(&directory.0.join("main.c"), &["slow.o", "large.o"], &[])));
+}
+
+/// Every status that the header names has words in the runtime, and they are not those of another.
+#[test]
+fn header_and_runtime_agree_on_statuses() {
+    let directory = Directory::new("statuses");
+    directory.object("other", OTHER);
+    let header = std::fs::read_to_string(directory.0.join("other.h")).expect("the header");
+    let words = |status: i32| {
+        // SAFETY: the words end with a NUL, and last.
+        unsafe { std::ffi::CStr::from_ptr(vwasm_linked::vwasm_status_message(status)) }.to_string_lossy().into_owned()
+    };
+    let mut seen = std::collections::BTreeSet::new();
+    for line in header.lines().filter_map(|line| line.strip_prefix("    VWASM_")) {
+        let (name, rest) = line.split_once(" = ").expect("a number");
+        let number: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        let words = words(number.parse().expect("a number"));
+        if let Some(trap) = name.strip_prefix("TRAP_") {
+            assert_eq!(words.replace(' ', "_").to_ascii_uppercase(), trap);
+        }
+        assert!(seen.insert(words), "{line}");
+    }
+    assert_eq!(seen.len(), 19);
+    assert!(!seen.contains(&words(99)));
 }
