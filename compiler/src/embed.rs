@@ -41,6 +41,7 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use vwasm_runtime::instance::InstantiateError;
+pub use vwasm_runtime::interrupt::InterruptHandle;
 use vwasm_runtime::manifest::{FunctionType, ValueType};
 use vwasm_runtime::shown::shown;
 use vwasm_runtime::store::{self, Config, Extern};
@@ -132,6 +133,22 @@ impl Store {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let inner = store::Store::new(limits).map_err(|error| refused("store", error))?;
         Ok(Store { inner, id: NEXT.fetch_add(1, Ordering::Relaxed) })
+    }
+
+    /// Gives the store so much fuel, for the code of modules that count it (`Options::fuel`): when it is used up, the call under way
+    /// ends with the trap `all fuel consumed`. With none, nothing is counted.
+    pub fn set_fuel(&mut self, fuel: Option<u64>) {
+        self.inner.set_fuel(fuel);
+    }
+
+    /// What is left of it.
+    pub fn fuel(&self) -> Option<u64> {
+        self.inner.fuel()
+    }
+
+    /// What other threads can end this store's calls with. It costs guest code nothing.
+    pub fn interrupt_handle(&mut self) -> InterruptHandle {
+        self.inner.interrupt_handle()
     }
 
     fn check(&self, id: u64) -> Result<()> {

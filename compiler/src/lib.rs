@@ -21,6 +21,7 @@ pub mod module;
 pub mod object;
 pub mod script;
 pub mod simplify;
+mod symbols;
 pub mod vcode;
 pub mod verify;
 

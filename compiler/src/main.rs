@@ -34,10 +34,12 @@ struct Cli {
 enum Command {
     /// Compile a module to an executable that needs nothing else to run.
     Compile(cli::compile::CompileArgs),
-    /// Compile a module in memory and run it.
+    /// Compile a module, or find it in the cache, and run it.
     Run(cli::run::RunArgs),
     /// Check an executable, whoever wrote it: what it may do, and that it cannot leave its sandbox.
     Verify(cli::verify::VerifyArgs),
+    /// What `run` keeps of the modules it has compiled.
+    Cache(cli::cache::CacheArgs),
     /// Run official test scripts and count their assertions.
     Wast(cli::wast::WastArgs),
     /// The rules the compiler is made of, and their proofs.
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         Command::Compile(args) => cli::compile::command(&args),
         Command::Run(args) => cli::run::command(&args),
         Command::Verify(args) => cli::verify::command(&args),
+        Command::Cache(args) => cli::cache::command(&args),
         Command::Wast(args) => cli::wast::command(&args),
         Command::Rules(args) => Ok(cli::rules::command(args)),
     };

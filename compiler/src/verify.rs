@@ -211,6 +211,22 @@ pub fn executable(file: &[u8]) -> Result<Verified> {
     })
 }
 
+/// A compiled module back from its executable, if that is accepted.
+pub fn load(file: &[u8]) -> Result<Compiled> {
+    let manifest = executable(file)?.manifest;
+    let payload = crate::executable::read(file)?;
+    if !manifest.is_consistent(payload.code.len() as u64, payload.data.len() as u64) {
+        return refuse("the manifest contradicts itself");
+    }
+    Ok(Compiled {
+        code: payload.code.to_vec(),
+        data: payload.data.to_vec(),
+        claims: payload.claims.to_vec(),
+        manifest,
+        functions: Vec::new(),
+    })
+}
+
 /// Hash of every file of `spec/` that this vwasm was built from.
 pub const SPEC_HASH: &str = include_str!(concat!(env!("OUT_DIR"), "/spec.hash"));
 
@@ -241,6 +257,7 @@ impl std::fmt::Display for Verified {
             ("open files", grants.max_open_files.map(u64::from)),
             ("bytes of output", grants.max_output),
             ("milliseconds", grants.timeout),
+            ("units of fuel, if its code counts them (which is not checked)", grants.fuel),
         ];
         for (what, limit) in limits {
             if let Some(limit) = limit {

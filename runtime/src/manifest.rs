@@ -138,6 +138,8 @@ pub struct Grants {
     pub max_output: Option<u64>,
     /// Milliseconds of wall-clock time.
     pub timeout: Option<u64>,
+    /// Units of fuel; the code counts them.
+    pub fuel: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -407,6 +409,7 @@ impl Manifest {
         w.u32(self.grants.max_open_files.unwrap_or(u32::MAX));
         w.u64(self.grants.max_output.unwrap_or(u64::MAX));
         w.u64(self.grants.timeout.unwrap_or(u64::MAX));
+        w.u64(self.grants.fuel.unwrap_or(u64::MAX));
         w.bytes(&self.frames);
         w.bytes(&self.sites);
         w.u32(self.name_count);
@@ -472,6 +475,7 @@ impl Manifest {
         let max_open_files = Some(r.u32()?).filter(|most| *most != u32::MAX);
         let max_output = Some(r.u64()?).filter(|most| *most != u64::MAX);
         let timeout = Some(r.u64()?).filter(|most| *most != u64::MAX);
+        let fuel = Some(r.u64()?).filter(|most| *most != u64::MAX);
         let grants = Grants {
             directories,
             environment,
@@ -482,6 +486,7 @@ impl Manifest {
             max_open_files,
             max_output,
             timeout,
+            fuel,
         };
         let frames = r.bytes()?.to_vec();
         let sites = r.bytes()?.to_vec();

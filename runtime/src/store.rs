@@ -8,7 +8,7 @@ use crate::layout::*;
 use crate::manifest::*;
 use crate::memory::*;
 use crate::sys;
-use crate::trap::{self, Trap};
+use crate::trap::{self, Trap, TrapKind};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
@@ -200,6 +200,10 @@ pub struct Store {
     pub(crate) hosts: Vec<Option<HostFunction>>,
     pub(crate) config: Config,
     pub(crate) pending: Option<Trap>,
+    /// What is left, if it is counted.
+    pub(crate) fuel: Option<i64>,
+    #[cfg(not(freestanding))]
+    interrupt: Option<crate::interrupt::InterruptHandle>,
     depth: u32,
 }
 
@@ -234,6 +238,9 @@ impl Store {
             hosts: Vec::new(),
             config,
             pending: None,
+            fuel: None,
+            #[cfg(not(freestanding))]
+            interrupt: None,
             depth: 0,
         });
         store.function_info.push(FunctionInfo { signature: 0, host: None });
@@ -306,7 +313,7 @@ impl Store {
 
     pub fn host_memory(&mut self, limits: Limits) -> Result<Extern, i32> {
         let limit = limits.max.unwrap_or(MEMORY_MAX_PAGES).min(self.config.max_memory_pages);
-        self.regions.push(Region::new(-INSTANCE_INSTANCE as u32, Some((limits.min, limit)))?);
+        self.regions.push(Region::new(-INSTANCE_FUEL as u32, Some((limits.min, limit)))?);
         self.memories.push(Memory { region: self.regions.len() as u32 - 1, max: limits.max });
         Ok(Extern::Memory(self.memories.len() as u32 - 1))
     }
@@ -420,12 +427,17 @@ impl Store {
         frame.word_count = words.len() as u64;
         frame.parameter_words = parameter_words as u64;
 
-        self.depth += 1;
+        self.begin_call();
         let outcome = crate::enter::enter(&mut self.context, &mut frame);
-        self.depth -= 1;
+        self.collect_fuel();
+        let interrupted = self.end_call();
         if !outcome {
             let pending = self.pending.take();
-            return Err(pending.unwrap_or_else(|| trap::collect(self)));
+            let mut trap = pending.unwrap_or_else(|| trap::collect(self));
+            if interrupted && trap.kind == TrapKind::Timeout {
+                trap.kind = TrapKind::Interrupted;
+            }
+            return Err(trap);
         }
         let (mut integer, mut float, mut word) = (0, 0, parameter_words);
         for (result, ty) in results.iter_mut().zip(&ty.results) {
@@ -444,6 +456,39 @@ impl Store {
             *result = narrow(*result, *ty);
         }
         Ok(())
+    }
+
+    fn begin_call(&mut self) {
+        self.depth += 1;
+        #[cfg(not(freestanding))]
+        if let (1, Some(handle)) = (self.depth, &self.interrupt) {
+            handle.enter();
+        }
+    }
+
+    /// Gives whether another thread asked for the call to end.
+    fn end_call(&mut self) -> bool {
+        self.depth -= 1;
+        #[cfg(not(freestanding))]
+        if let (0, Some(handle)) = (self.depth, &self.interrupt) {
+            return handle.leave();
+        }
+        false
+    }
+
+    /// What other threads can end this store's calls with.
+    #[cfg(not(freestanding))]
+    pub fn interrupt_handle(&mut self) -> crate::interrupt::InterruptHandle {
+        crate::signal::install_timer();
+        let inside = self.depth > 0;
+        let handle = self.interrupt.get_or_insert_with(|| {
+            let handle = crate::interrupt::InterruptHandle::default();
+            if inside {
+                handle.enter();
+            }
+            handle
+        });
+        handle.clone()
     }
 
     pub(crate) fn call_host(

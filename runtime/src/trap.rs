@@ -4,7 +4,7 @@
 //! The guest stack is read within its bounds only.
 
 use crate::layout::*;
-use crate::manifest::{record, search};
+use crate::manifest::{Manifest, record, search};
 use crate::shown::shown;
 use crate::signal::{SIGBUS, SIGFPE, SIGILL, SIGSEGV};
 use crate::store::{Module, Store};
@@ -20,6 +20,8 @@ pub enum TrapKind {
     Host(String),
     /// The guest's time is over.
     Timeout,
+    /// Another thread ended it.
+    Interrupted,
 }
 
 /// What the signal handler notes for a timeout, in the place of a trap code.
@@ -63,6 +65,7 @@ impl Trap {
             TrapKind::Exit(status) => alloc::format!("exit with status {status}"),
             TrapKind::Host(message) => message.clone(),
             TrapKind::Timeout => "the time limit is reached".to_string(),
+            TrapKind::Interrupted => "interrupted".to_string(),
         }
     }
 
@@ -83,7 +86,7 @@ impl Trap {
                 self.backtrace.push(TraceEntry {
                     module: module.manifest.name.clone(),
                     function,
-                    name: name_of(module, function),
+                    name: function_name(&module.manifest, function),
                     offset: site_at(module, offset).map(|(_, wasm)| wasm).filter(|wasm| *wasm != u32::MAX),
                 });
             }
@@ -131,9 +134,10 @@ fn site_at(module: &Module, offset: u32) -> Option<(u32, u32)> {
     (record(sites, 3, index, 0)? == offset).then_some((record(sites, 3, index, 1)?, record(sites, 3, index, 2)?))
 }
 
-fn name_of(module: &Module, function: u32) -> Option<String> {
-    let names = &module.manifest.names;
-    let count = module.manifest.name_count as usize;
+/// What the module calls a function.
+pub fn function_name(manifest: &Manifest, function: u32) -> Option<String> {
+    let names = &manifest.names;
+    let count = manifest.name_count as usize;
     let index = search(names, 3, count, function)?;
     if record(names, 3, index, 0)? != function {
         return None;
@@ -144,12 +148,15 @@ fn name_of(module: &Module, function: u32) -> Option<String> {
 }
 
 /// The trap that the signal handler noted.
-pub(crate) fn collect(store: &Store) -> Trap {
+pub(crate) fn collect(store: &mut Store) -> Trap {
     let mut trap = match TrapCode::from_number(store.context.trap_code as u8) {
         _ if store.context.trap_code == TIMEOUT => Trap::timeout(),
         Some(code) => Trap::code(code),
         None => Trap::host("an unknown trap"),
     };
+    if trap.kind == TrapKind::Code(TrapCode::AllFuelConsumed) {
+        store.exhaust_fuel();
+    }
     trap.trace(store, store.context.trap_pc, store.context.trap_rsp);
     trap
 }

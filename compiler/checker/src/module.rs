@@ -165,6 +165,7 @@ impl Fields {
             (Field::Gate, layout::INSTANCE_GATE),
             (Field::Readable, layout::INSTANCE_FUNCTIONS),
             (Field::MemoryPages, layout::INSTANCE_MEMORY_PAGES),
+            (Field::Writable, layout::INSTANCE_FUEL),
         ];
         for (field, start) in fixed {
             if within(start.into(), 8) {
