@@ -11,6 +11,7 @@ use crate::frontend::Translator;
 use crate::ir;
 use crate::layout::MAX_FRAME;
 use crate::limits;
+use crate::lines::lines;
 use crate::lower::convention::Convention;
 use crate::lower::lower;
 use crate::machine::CpuFeatures;
@@ -253,6 +254,8 @@ fn link(module: &Module<'_>, functions: Vec<CompiledFunction>, bodies: usize) ->
         })
         .collect();
     manifest.far_thunks = starts[bodies..].iter().map(|&start| start as u32).collect();
+    let lines = lines(module.debug, &sites);
+    (manifest.lines, manifest.line_count) = (lines.records, lines.count);
     (manifest.frames, manifest.sites) = (frames, sites);
     for segment in &module.data {
         let mode = mode(&segment.mode);

@@ -4,8 +4,8 @@
 //! whole page (code with int3), so the kernel maps nothing but what is listed. No segment is writable and executable.
 
 use crate::compile::Compiled;
-use crate::symbols;
 use crate::error::{CompileError, ErrorKind, Result};
+use crate::symbols;
 use vwasm_runtime::image::{ImageHeader, PAGE, PAYLOAD_ADDRESS, round_up};
 
 /// The stub, built with the compiler.
@@ -83,7 +83,7 @@ pub fn executable(compiled: &Compiled) -> Result<Vec<u8>> {
 }
 
 /// The same without a symbol table.
-pub fn stripped(compiled: &Compiled) -> Result<Vec<u8>> {
+pub fn without_symbols(compiled: &Compiled) -> Result<Vec<u8>> {
     Ok(build(compiled)?.0)
 }
 

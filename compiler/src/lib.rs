@@ -14,6 +14,7 @@ pub mod image;
 pub mod inline;
 pub mod ir;
 pub mod limits;
+pub mod lines;
 pub mod listing;
 pub mod lower;
 pub mod machine;

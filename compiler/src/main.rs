@@ -11,6 +11,7 @@ const MORE: &str = "\
 Examples:
   vwasm compile app.wasm -o app --dir data::/data    an executable that sees ./data as /data
   vwasm run app.wasm --flag file                     compile and run; what follows the module is the program's
+  vwasm run --fuel 1000000000 app.wasm               end it after so many operators, the same on every machine
   vwasm run --invoke add app.wat 1 2                 call an exported function
   vwasm compile --emit asm app.wasm                  every instruction with its Wasm offset and rule
   vwasm compile --emit obj app.wasm                  app.o and app.h, to link with a C program

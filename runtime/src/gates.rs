@@ -266,7 +266,7 @@ fn service(store: &mut Store, instance: u32, gate: Gate, args: [u32; 6]) -> Resu
 }
 
 /// What is done between two looks at the clock: well below a millisecond of work.
-const MEMORY_CHUNK: u32 = 4 << 20;
+const MEMORY_CHUNK: u32 = 1 << 20;
 const TABLE_CHUNK: u32 = 1 << 16;
 
 /// Does something to a length in chunks, from the end if `backwards`; stops when the guest's time is over.

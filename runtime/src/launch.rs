@@ -39,7 +39,8 @@ fn anonymous() -> Result<OwnedFd, i32> {
 pub fn launch(executable: &[u8], arguments: &[Vec<u8>]) -> Result<Infallible, i32> {
     let terminated = |text: Vec<u8>| CString::new(text).map_err(|_| EINVAL);
     let arguments = arguments.iter().cloned().map(terminated).collect::<Result<Vec<CString>, i32>>()?;
-    let environment = std::env::vars_os().map(|(name, value)| terminated([name.as_bytes(), b"=", value.as_bytes()].concat()));
+    let environment =
+        std::env::vars_os().map(|(name, value)| terminated([name.as_bytes(), b"=", value.as_bytes()].concat()));
     let environment = environment.collect::<Result<Vec<CString>, i32>>()?;
     let mut file = std::fs::File::from(anonymous()?);
     file.write_all(executable).map_err(|error| error.raw_os_error().unwrap_or(EINVAL))?;

@@ -172,6 +172,10 @@ pub struct Manifest {
     /// Records {function, offset in the name bytes, length}, by function; then the name bytes.
     pub names: Vec<u8>,
     pub name_count: u32,
+    /// Lines of the source: `line_count` records of u32 Wasm offset, start and length of a file's name in what follows the
+    /// records, line (0: not known); by offset, each holds until the next.
+    pub lines: Vec<u8>,
+    pub line_count: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -414,6 +418,8 @@ impl Manifest {
         w.bytes(&self.sites);
         w.u32(self.name_count);
         w.bytes(&self.names);
+        w.u32(self.line_count);
+        w.bytes(&self.lines);
         w.0
     }
 
@@ -492,6 +498,8 @@ impl Manifest {
         let sites = r.bytes()?.to_vec();
         let name_count = r.u32()?;
         let names = r.bytes()?.to_vec();
+        let line_count = r.u32()?;
+        let lines = r.bytes()?.to_vec();
         Ok(Manifest {
             name,
             types,
@@ -514,6 +522,8 @@ impl Manifest {
             sites,
             names,
             name_count,
+            lines,
+            line_count,
         })
     }
 }
@@ -587,6 +597,7 @@ impl Manifest {
             && self.frames.len() % 16 == 0
             && self.sites.len() % 12 == 0
             && records <= self.names.len()
+            && self.line_count as usize * 16 <= self.lines.len()
     }
 }
 

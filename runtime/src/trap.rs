@@ -35,6 +35,8 @@ pub struct TraceEntry {
     pub name: Option<String>,
     /// Offset of the instruction in the Wasm module.
     pub offset: Option<u32>,
+    /// File and line of the source.
+    pub line: Option<(String, u32)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,11 +85,13 @@ impl Trap {
             let offset = (pc - module.code as u64) as u32;
             let Some((frame_size, function)) = frame_at(module, offset) else { return };
             if function != u32::MAX {
+                let offset = site_at(module, offset).map(|(_, wasm)| wasm).filter(|wasm| *wasm != u32::MAX);
                 self.backtrace.push(TraceEntry {
                     module: module.manifest.name.clone(),
                     function,
                     name: function_name(&module.manifest, function),
-                    offset: site_at(module, offset).map(|(_, wasm)| wasm).filter(|wasm| *wasm != u32::MAX),
+                    offset,
+                    line: offset.and_then(|offset| line_of(&module.manifest, offset)),
                 });
             }
             let at = rsp.wrapping_add(u64::from(frame_size));
@@ -112,6 +116,9 @@ impl Trap {
             let name = entry.name.as_deref().map(shown);
             let name = name.unwrap_or_else(|| alloc::format!("<wasm function {}>", entry.function));
             text.push_str(&alloc::format!("  {number:>3}: {offset:>8} - {module}!{name}\n"));
+            if let Some((file, line)) = &entry.line {
+                text.push_str(&alloc::format!("{:17}at {}:{line}\n", "", shown(file)));
+            }
         }
         text.push_str(&alloc::format!("wasm trap: {}\n", self.message()));
         text
@@ -145,6 +152,17 @@ pub fn function_name(manifest: &Manifest, function: u32) -> Option<String> {
     let start = count * 12 + record(names, 3, index, 1)? as usize;
     let bytes = names.get(start..start.checked_add(record(names, 3, index, 2)? as usize)?)?;
     Some(String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// File and line of an offset in the module.
+fn line_of(manifest: &Manifest, offset: u32) -> Option<(String, u32)> {
+    let (lines, count) = (&manifest.lines, manifest.line_count as usize);
+    let index = search(lines, 4, count, offset)?;
+    let field = |field| record(lines, 4, index, field);
+    let start = (count * 16).checked_add(field(1)? as usize)?;
+    let name = lines.get(start..start.checked_add(field(2)? as usize)?)?;
+    let line = field(3).filter(|line| *line != 0)?;
+    Some((String::from_utf8_lossy(name).into_owned(), line))
 }
 
 /// The trap that the signal handler noted.

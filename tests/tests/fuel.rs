@@ -75,14 +75,22 @@ fn each_operator_costs_one() {
         // local.get, br_if; then const or not.
         ("(block (br_if 0 (local.get 0)) (drop (i32.const 1))) (i32.const 2)", 1, 4),
         ("(block (br_if 0 (local.get 0)) (drop (i32.const 1))) (i32.const 2)", 0, 5),
-        ("(block (block (block (br_table 0 1 2 (local.get 0))) (return (i32.const 1))) (return (i32.const 2))) (i32.const 3)", 1, 4),
+        (
+            "(block (block (block (br_table 0 1 2 (local.get 0))) (return (i32.const 1))) (return (i32.const 2))) (i32.const 3)",
+            1,
+            4,
+        ),
         // Ten times: get, const, sub, tee, br_if.
         ("(loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))) (local.get 0)", 10, 52),
         // A function that is copied to where it is called costs what it costs when called.
         ("(call $small (local.get 0))", 1, 7),
         ("(call $small (call $small (local.get 0)))", 1, 12),
         ("(call_indirect $t (type $i) (local.get 0) (i32.const 0))", 1, 8),
-        ("(if (result i32) (local.get 0) (then (call $f (i32.sub (local.get 0) (i32.const 1)))) (else (i32.const 0)))", 3, 25),
+        (
+            "(if (result i32) (local.get 0) (then (call $f (i32.sub (local.get 0) (i32.const 1)))) (else (i32.const 0)))",
+            3,
+            25,
+        ),
         ("(i32.div_u (local.get 0) (i32.const 3))", 7, 4),
         // Known and unknown lengths cost the same: one more for every 64 bytes.
         ("(memory.fill (i32.const 0) (i32.const 1) (i32.const 64)) (i32.const 0)", 0, 7),

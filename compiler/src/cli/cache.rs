@@ -140,7 +140,7 @@ impl Cache {
 
     /// Keeps a compiled module.
     pub fn store(&self, key: &Key, compiled: &Compiled) -> std::result::Result<(), String> {
-        let executable = vwasm::image::stripped(compiled).map_err(|error| error.message)?;
+        let executable = vwasm::image::without_symbols(compiled).map_err(|error| error.message)?;
         let seal = key.seal(&executable);
         if (executable.len() + DIGEST) as u64 > MOST_BYTES {
             return Err("the module is larger than the whole cache may be".to_string());

@@ -20,7 +20,7 @@ pub struct CompileArgs {
     /// What to write.
     #[arg(long, value_enum, default_value = "exe")]
     emit: Emit,
-    /// Leave the functions' names out of the executable's symbol table (backtraces keep them).
+    /// Leave out what serves only those who debug: the symbol table, and the source lines of backtraces.
     #[arg(long)]
     strip: bool,
     #[command(flatten)]
@@ -56,8 +56,13 @@ fn write(args: &CompileArgs) -> Result<()> {
         Emit::Exe => {
             let path = output::file(&args.module, args.output.as_deref())?;
             check_imports(&module)?;
-            let compiled = compile_with_grants(args, &module, &options)?;
-            let image = if args.strip { vwasm::image::stripped(&compiled) } else { vwasm::image::executable(&compiled) }?;
+            let mut compiled = compile_with_grants(args, &module, &options)?;
+            let image = if args.strip {
+                (compiled.manifest.lines, compiled.manifest.line_count) = (Vec::new(), 0);
+                vwasm::image::without_symbols(&compiled)?
+            } else {
+                vwasm::image::executable(&compiled)?
+            };
             return output::write(&[output::File { path: &path, bytes: &image, executable: true }]);
         }
         Emit::Obj => {

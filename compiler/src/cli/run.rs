@@ -83,8 +83,10 @@ fn run(args: &RunArgs, path: &Path, arguments: &[OsString]) -> Result<ExitCode> 
     drop(compiled);
     match launch(&executable, &all) {
         Ok(never) => match never {},
-        Err(error) => Err(CompileError::new(ErrorKind::Io, format!("the compiled program cannot be executed (errno {error})"))
-            .hint("`vwasm compile` writes it to a file, which can be executed where files in memory cannot")),
+        Err(error) => {
+            Err(CompileError::new(ErrorKind::Io, format!("the compiled program cannot be executed (errno {error})"))
+                .hint("`vwasm compile` writes it to a file, which can be executed where files in memory cannot"))
+        }
     }
 }
 
