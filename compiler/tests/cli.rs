@@ -356,3 +356,31 @@ fn help_teaches() {
         assert!(text.contains(part), "no `{part}` in {text}");
     }
 }
+
+/// `vwasm run` becomes the program, with everything that confines one.
+#[test]
+fn run_is_confined() {
+    let scratch = Scratch::new("confined");
+    scratch.write("forever.wat", "(module (func (export \"_start\") (loop (br 0))))");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_vwasm"))
+        .args(["run", "--timeout", "60", "forever.wat"])
+        .current_dir(&scratch.0)
+        .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let status = || std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("its status");
+    let start = std::time::Instant::now();
+    let field = |name: &str| {
+        let status = status();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_string());
+        line.unwrap_or_default()
+    };
+    while field("Seccomp:") != "2" && start.elapsed() < Duration::from_secs(30) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let found = [field("Seccomp:"), field("NoNewPrivs:"), field("Threads:")];
+    let _ = child.kill();
+    let _ = child.wait();
+    assert_eq!(found, ["2", "1", "1"]);
+}
