@@ -7,6 +7,7 @@
 
 pub mod ast;
 pub mod check;
+pub mod coverage;
 pub mod diagnostic;
 pub mod emit;
 pub mod parse;

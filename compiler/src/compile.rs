@@ -14,6 +14,7 @@ use crate::limits;
 use crate::lines::lines;
 use crate::lower::convention::Convention;
 use crate::lower::lower;
+use crate::lower::rules::UNPROVED;
 use crate::machine::CpuFeatures;
 use crate::module::{Entity, ImportKind, Module, SegmentMode, ir_types};
 use crate::simplify;
@@ -79,7 +80,7 @@ fn machine_env() -> MachineEnv {
 }
 
 /// The function as the frontend gives it.
-fn read(module: &Module<'_>, defined: usize, options: &Options) -> Result<ir::Function> {
+pub(crate) fn read(module: &Module<'_>, defined: usize, options: &Options) -> Result<ir::Function> {
     let index = module.imported_functions + defined as u32;
     let mut allocations = wasmparser::FuncValidatorAllocations::default();
     Translator::translate(module, index, &module.bodies[defined], options.fuel, &mut allocations)
@@ -371,6 +372,7 @@ fn describe(module: &Module<'_>) -> m::Manifest {
         grants: m::Grants { stack_size: 8 << 20, ..m::Grants::default() },
         names: records,
         name_count: names.len() as u32,
+        unproved: UNPROVED.iter().map(|rule| rule.to_string()).collect(),
         ..m::Manifest::default()
     }
 }

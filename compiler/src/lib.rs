@@ -2,14 +2,17 @@
 //!
 //! The modules stand in pipeline order; ARCHITECTURE.md has the picture.
 
+pub mod artifact;
 pub mod cfg;
 pub mod claims;
 pub mod compile;
+pub mod cover;
 pub mod embed;
 pub mod emit;
 pub mod error;
 pub mod executable;
 pub mod frontend;
+pub mod header;
 pub mod image;
 pub mod inline;
 pub mod ir;
@@ -25,5 +28,7 @@ pub mod simplify;
 mod symbols;
 pub mod vcode;
 pub mod verify;
+pub mod verify_object;
+pub mod why;
 
 pub use vwasm_runtime::layout;

@@ -54,7 +54,7 @@ fn main() -> ExitCode {
         Command::Verify(args) => cli::verify::command(&args),
         Command::Cache(args) => cli::cache::command(&args),
         Command::Wast(args) => cli::wast::command(&args),
-        Command::Rules(args) => Ok(cli::rules::command(args)),
+        Command::Rules(args) => cli::rules::command(args),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error}");

@@ -10,7 +10,9 @@
 use crate::compile::{Compiled, jump_tables};
 use crate::emit::RelocTarget;
 use crate::error::{CompileError, ErrorKind, Result};
+use crate::header::{header, identifier};
 use vwasm_runtime::image::{MAGIC, round_up};
+use vwasm_runtime::manifest::{ExternType, Manifest};
 
 /// An object file and what C programs include to use it.
 pub struct Object {
@@ -31,12 +33,12 @@ const STB_GLOBAL_STT_OBJECT: u8 = 1 << 4 | 1;
 const STB_LOCAL_STT_SECTION: u8 = 3;
 const STV_DEFAULT: u8 = 0;
 const STV_HIDDEN: u8 = 2;
-const R_X86_64_PC32: u32 = 2;
+pub const R_X86_64_PC32: u32 = 2;
 const R_X86_64_PC64: u32 = 24;
 
 /// Section numbers; those of `.text` and `.rodata` are also their symbols' numbers.
-const TEXT: u16 = 1;
-const RODATA: u16 = 2;
+pub const TEXT: u16 = 1;
+pub const RODATA: u16 = 2;
 const SYMTAB: u32 = 6;
 const STRTAB: u32 = 7;
 const SHSTRTAB: u16 = 8;
@@ -68,8 +70,11 @@ impl Section {
     }
 }
 
+/// Bytes of a relocation.
+pub const RELOCATION: usize = 24;
+
 /// Appends a relocation of the field at `at`: `addend` bytes into the section `target`, relative to the field.
-fn relocation(to: &mut Vec<u8>, at: u64, kind: u32, target: u16, addend: i64) {
+pub fn relocation(to: &mut Vec<u8>, at: u64, kind: u32, target: u16, addend: i64) {
     to.extend_from_slice(&at.to_le_bytes());
     to.extend_from_slice(&(u64::from(target) << 32 | u64::from(kind)).to_le_bytes());
     to.extend_from_slice(&addend.to_le_bytes());
@@ -120,33 +125,58 @@ fn references(compiled: &Compiled) -> (Vec<u8>, Vec<u8>) {
     (text, rodata)
 }
 
-/// A name as part of a C identifier: its letters and digits, joined by `_`.
-fn identifier(name: &str) -> String {
-    const MOST: usize = 64;
-    let words: Vec<&str> = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
-    let text: String = words.join("_").chars().take(MOST).collect();
-    if text.is_empty() { "module".to_string() } else { text }
-}
-
 /// The object file and header of a compiled module, named after the module.
 pub fn object(compiled: &Compiled) -> Result<Object> {
-    let prefix = format!("vwasm_{}", identifier(&compiled.manifest.name));
+    if compiled.manifest.imports.iter().any(|import| !matches!(import.kind, ExternType::Function(_))) {
+        let error =
+            CompileError::new(ErrorKind::Unsupported, "an object file of a module that imports a memory, table or global");
+        return Err(error.hint("C programs can provide functions only; let the module define and export what they share"));
+    }
+    let prefix = prefix(&compiled.manifest);
+    let (text_references, rodata_references) = references(compiled);
     let manifest = compiled.manifest.encode();
-    let lengths = [&manifest, &compiled.claims, &compiled.code, &compiled.data].map(|part| part.len() as u64);
+    let Compiled { claims, code, data, .. } = compiled;
+    let file = assemble(&prefix, &Parts { manifest: &manifest, claims, code, data, text_references, rodata_references })?;
+    Ok(Object { file, header: header(&prefix, &compiled.manifest) })
+}
+
+/// What the names of a module's symbols begin with.
+pub fn prefix(manifest: &Manifest) -> String {
+    format!("vwasm_{}", identifier(&manifest.name, "module"))
+}
+
+/// What an object file consists of.
+pub struct Parts<'a> {
+    pub manifest: &'a [u8],
+    pub claims: &'a [u8],
+    pub code: &'a [u8],
+    pub data: &'a [u8],
+    /// Relocations of the code, and of the data (without the descriptor's).
+    pub text_references: Vec<u8>,
+    pub rodata_references: Vec<u8>,
+}
+
+/// Of the descriptor, and of the lengths of the parts before it.
+pub const DESCRIPTOR: usize = 72;
+pub const LENGTHS: usize = 32;
+
+/// The object file of these parts: the same parts make the same bytes.
+pub fn assemble(prefix: &str, parts: &Parts<'_>) -> Result<Vec<u8>> {
+    let lengths = [parts.manifest, parts.claims, parts.code, parts.data].map(|part| part.len() as u64);
     if lengths.iter().sum::<u64>() >= 1 << 31 {
         return Err(CompileError::new(ErrorKind::Limit, "an object file of 2 GiB or more"));
     }
     let [manifest_length, claims_length, code_length, data_length] = lengths;
-    let (text_references, mut rodata_references) = references(compiled);
+    let mut rodata_references = parts.rodata_references.clone();
 
     // Read-only data: the data first, because jump tables are aligned from its start.
     let manifest_at = data_length;
     let claims_at = manifest_at + manifest_length;
     let sizes_at = round_up(claims_at + claims_length, 8);
     let descriptor = sizes_at + 8 * lengths.len() as u64;
-    let mut rodata = compiled.data.clone();
-    rodata.extend_from_slice(&manifest);
-    rodata.extend_from_slice(&compiled.claims);
+    let mut rodata = parts.data.to_vec();
+    rodata.extend_from_slice(parts.manifest);
+    rodata.extend_from_slice(parts.claims);
     rodata.resize(sizes_at as usize, 0);
     lengths.iter().for_each(|length| rodata.extend_from_slice(&length.to_le_bytes()));
     rodata.extend_from_slice(&MAGIC);
@@ -176,7 +206,7 @@ pub fn object(compiled: &Compiled) -> Result<Object> {
         symbols.push(&format!("{prefix}_{suffix}"), STB_GLOBAL_STT_OBJECT, STV_HIDDEN, RODATA, value, size);
     }
 
-    let (code, executable) = (compiled.code.clone(), SHF_ALLOC | SHF_EXECINSTR);
+    let (code, executable) = (parts.code.to_vec(), SHF_ALLOC | SHF_EXECINSTR);
     let symbol_table = Section {
         link: STRTAB,
         info: FIRST_GLOBAL,
@@ -184,18 +214,17 @@ pub fn object(compiled: &Compiled) -> Result<Object> {
         entry: 24,
         ..Section::new(".symtab", SHT_SYMTAB, 0, symbols.table)
     };
-    let file = elf(vec![
+    Ok(elf(vec![
         Section { align: 0, ..Section::new("", 0, 0, Vec::new()) },
         Section { align: ALIGN, ..Section::new(".text", SHT_PROGBITS, executable, code) },
         Section { align: ALIGN, ..Section::new(".rodata", SHT_PROGBITS, SHF_ALLOC, rodata) },
-        Section::relocations(".rela.text", TEXT, text_references),
+        Section::relocations(".rela.text", TEXT, parts.text_references.clone()),
         Section::relocations(".rela.rodata", RODATA, rodata_references),
         Section::new(".note.GNU-stack", SHT_PROGBITS, 0, Vec::new()),
         symbol_table,
         Section::new(".strtab", SHT_STRTAB, 0, symbols.names),
         Section::new(".shstrtab", SHT_STRTAB, 0, Vec::new()),
-    ]);
-    Ok(Object { file, header: header(&prefix) })
+    ]))
 }
 
 /// The relocatable file with these sections, the last of which gets their names.
@@ -249,57 +278,4 @@ fn elf(mut sections: Vec<Section>) -> Vec<u8> {
         file.extend_from_slice(&section.entry.to_le_bytes());
     }
     file
-}
-
-/// The C header. Nothing of the module's stands in it but the mangled name.
-fn header(prefix: &str) -> String {
-    format!(
-        r#"/* Made by `vwasm compile --emit obj`: a WebAssembly module, compiled for x86-64 Linux. */
-#ifndef {prefix}_H
-#define {prefix}_H
-
-#include <stdint.h>
-
-#ifdef __cplusplus
-extern "C" {{
-#endif
-
-#ifndef VWASM_MODULE
-#define VWASM_MODULE 1
-/*
- * A compiled module, as vwasm's runtime takes it. Where a part begins is counted in bytes from the start of this structure,
- * so that it is right wherever the program is loaded: the code is at (const unsigned char *)module + module->code.
- */
-struct vwasm_module {{
-    unsigned char magic[8]; /* "VWASM", 0, 0, and the version: 1 */
-    int64_t manifest;       /* what the runtime must know: types, imports, exports, segments, places that may trap */
-    uint64_t manifest_size;
-    int64_t claims;         /* what the sandbox checker is told of the code; not needed to run it */
-    uint64_t claims_size;
-    int64_t code;           /* machine code; only the runtime can enter it, it does not follow C's conventions */
-    uint64_t code_size;
-    int64_t data;           /* read-only data: jump tables, then the module's data segments */
-    uint64_t data_size;
-}};
-#endif
-
-extern const struct vwasm_module {prefix}_module;
-
-/* The same parts by themselves. */
-extern const unsigned char {prefix}_manifest[];
-extern const uint64_t {prefix}_manifest_size;
-extern const unsigned char {prefix}_claims[];
-extern const uint64_t {prefix}_claims_size;
-extern const unsigned char {prefix}_code[];
-extern const uint64_t {prefix}_code_size;
-extern const unsigned char {prefix}_data[];
-extern const uint64_t {prefix}_data_size;
-
-#ifdef __cplusplus
-}}
-#endif
-
-#endif
-"#
-    )
 }

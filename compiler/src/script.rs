@@ -6,7 +6,7 @@
 use crate::compile::{Options, compile};
 use crate::module::Module;
 use std::collections::{BTreeSet, HashMap};
-use std::rc::Rc;
+use std::sync::Arc;
 use vwasm_runtime::manifest::{FunctionType, GlobalType, Limits, TableType, ValueType};
 use vwasm_runtime::store::{self, Config, Extern, Store};
 use vwasm_runtime::trap::Trap;
@@ -51,12 +51,46 @@ impl Failure {
     }
 }
 
-/// Runs a script.
-pub fn run(text: &str, features: wasmparser::WasmFeatures, options: &Options) -> Result<Report, String> {
+/// The text, read as a script.
+fn parse<T>(text: &str, then: impl FnOnce(wast::Wast<'_>) -> Result<T, String>) -> Result<T, String> {
     let mut lexer = wast::lexer::Lexer::new(text);
     lexer.allow_confusing_unicode(true);
     let buffer = wast::parser::ParseBuffer::new_with_lexer(lexer).map_err(|error| error.to_string())?;
-    let script: wast::Wast = wast::parser::parse(&buffer).map_err(|error| error.to_string())?;
+    then(wast::parser::parse(&buffer).map_err(|error| error.to_string())?)
+}
+
+/// The script's modules, binary, with their lines; without those that should be refused. Nothing is run.
+pub fn modules(text: &str) -> Result<Vec<(usize, Vec<u8>)>, String> {
+    parse(text, |script| {
+        let mut modules = Vec::new();
+        for directive in script.directives {
+            let (line, _) = directive.span().linecol_in(text);
+            let bytes = match directive {
+                WastDirective::Module(mut module) | WastDirective::ModuleDefinition(mut module) => encode(&mut module)?,
+                WastDirective::AssertUnlinkable { module: mut wat, .. }
+                | WastDirective::AssertTrap { exec: WastExecute::Wat(mut wat), .. }
+                | WastDirective::AssertReturn { exec: WastExecute::Wat(mut wat), .. } => {
+                    wat.encode().map_err(|error| error.message())?
+                }
+                _ => continue,
+            };
+            modules.push((line + 1, bytes));
+        }
+        Ok(modules)
+    })
+}
+
+/// Runs a script.
+pub fn run(text: &str, features: wasmparser::WasmFeatures, options: &Options) -> Result<Report, String> {
+    parse(text, |script| run_parsed(text, script, features, options))
+}
+
+fn run_parsed(
+    text: &str,
+    script: wast::Wast<'_>,
+    features: wasmparser::WasmFeatures,
+    options: &Options,
+) -> Result<Report, String> {
     let store = Store::new(Config::default()).map_err(|error| format!("no memory for a store (error {error})"))?;
     let mut runner = Runner {
         store,
@@ -124,12 +158,12 @@ impl Runner {
         self.store.export(*self.registered.get(module)?, name)
     }
 
-    fn compile(&mut self, bytes: &[u8]) -> Result<Rc<store::Module>, Failure> {
+    fn compile(&mut self, bytes: &[u8]) -> Result<Arc<store::Module>, Failure> {
         let module = Module::decode_with(bytes, self.features).map_err(|error| Failure::Invalid(error.message))?;
         let compiled = compile(&module, &self.options, &|| ()).map_err(|error| Failure::Invalid(error.message))?;
         self.fired.extend(compiled.functions.iter().flat_map(|(_, function)| &function.fired));
         let loaded = store::Module::load(compiled.manifest, &compiled.code, &compiled.data);
-        loaded.map(Rc::new).map_err(|error| Failure::Other(format!("loading: error {error}")))
+        loaded.map(Arc::new).map_err(|error| Failure::Other(format!("loading: error {error}")))
     }
 
     fn instantiate(&mut self, bytes: &[u8]) -> Result<u32, Failure> {

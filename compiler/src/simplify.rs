@@ -12,6 +12,7 @@ use crate::ir::op::region;
 use crate::ir::{Block, ENTRY, Function, Inst, Op, OpKind, Type, Value, ValueDef, constant_op};
 use crate::layout::INSTANCE_FUEL;
 use crate::limits::exceeded;
+use crate::why::Log;
 use rustc_hash::FxHashMap;
 
 pub mod rules {
@@ -21,6 +22,16 @@ pub mod rules {
     use crate::ir::eval::*;
     use crate::ir::{Op, Type, Value};
     include!(concat!(env!("OUT_DIR"), "/simplify.rs"));
+}
+
+mod why {
+    //! Generated from `spec/simplify/*.rules`: the rules' left sides, which say what does not match.
+    #![allow(unused_variables, unused_imports, unused_parens, unused_labels, unreachable_code, clippy::all)]
+    use super::Builder;
+    use crate::ir::eval::*;
+    use crate::ir::{Op, Value};
+    use crate::why::Log;
+    include!(concat!(env!("OUT_DIR"), "/why_simplify.rs"));
 }
 
 type Key = (Op, u64, u32, Vec<Value>);
@@ -36,6 +47,8 @@ pub struct Builder<'f> {
     depth: u32,
     scope: u32,
     without: Option<u16>,
+    /// Told of every choice of a rule, for `rules why`.
+    log: Option<&'f mut Log>,
     undo: Vec<(Key, Option<(Value, u32)>)>,
 }
 
@@ -65,6 +78,9 @@ impl Builder<'_> {
     }
     pub fn fired(&mut self, rule: u16) {
         self.func.fired.push(rule);
+    }
+    pub fn missed(&self, log: &mut Log, premise: &'static str, value: Option<Value>) {
+        log.missed(premise, value.map(|value| self.func.shown_value(value)));
     }
 
     pub fn constant(&mut self, ty: Type, bits: u64) -> Value {
@@ -101,6 +117,11 @@ impl Builder<'_> {
         if self.depth > 16 {
             return None;
         }
+        if let Some(log) = self.log.take() {
+            log.begin(self.func.shown_operator(op, imm, args), self.wasm_offset);
+            why::simplify(self, op, imm, aux, args, log);
+            self.log = Some(log);
+        }
         self.depth += 1;
         let found = rules::simplify(self, op, imm, aux, args);
         self.depth -= 1;
@@ -122,6 +143,15 @@ fn reusable(op: Op) -> bool {
 /// Simplifies a function in place; resolves aliases and drops unreachable blocks from the layout. `without` is a rule to do
 /// without.
 pub fn run(func: &mut Function, without: Option<u16>) -> Result<(), CompileError> {
+    run_with(func, without, None)
+}
+
+/// Does the same and tells of every choice of a rule.
+pub fn explain(func: &mut Function, log: &mut Log) -> Result<(), CompileError> {
+    run_with(func, None, Some(log))
+}
+
+fn run_with(func: &mut Function, without: Option<u16>, log: Option<&mut Log>) -> Result<(), CompileError> {
     let tree = cfg::DominatorTree::new(func).ok_or_else(|| exceeded("its branches are nested too deeply"))?;
     let mut builder = Builder {
         func,
@@ -131,6 +161,7 @@ pub fn run(func: &mut Function, without: Option<u16>) -> Result<(), CompileError
         depth: 0,
         scope: 0,
         without,
+        log,
         undo: Vec::new(),
     };
     // Depth-first over the tree; a mark on the undo list closes a block's scope.

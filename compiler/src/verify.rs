@@ -4,14 +4,12 @@
 //! compiled, with the claims made on the way. Everything in a manifest that the runtime relies on without looking is compared
 //! with the rest of it: counts, types, entries, private tables.
 
-use crate::claims::claims;
-use crate::claims::write_number;
+use crate::claims::{claims, write_number};
 use crate::compile::Compiled;
 use crate::error::{CompileError, ErrorKind, Result};
 use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
 use rayon::prelude::*;
-use vwasm_checker::layout::InstanceLayout;
-use vwasm_checker::layout::InstanceShape;
+use vwasm_checker::layout::{InstanceLayout, InstanceShape};
 use vwasm_checker::{Accepted, Checker, Class, Module, Rejection, Scratch, Signature, Unit};
 use vwasm_runtime::image::{PAGE, round_up};
 use vwasm_runtime::manifest::{self as m, ExternType, Manifest, ValueType, record};
@@ -162,7 +160,12 @@ pub fn explain(module: &Module<'_>, rejection: &Rejection) -> CompileError {
 
 /// The checker's verdict on somebody else's code.
 pub fn check(manifest: &Manifest, code: &[u8], data: &[u8], claims: &[u8]) -> Result<Accepted> {
-    let module = describe(manifest, code, data, claims)?;
+    check_at(manifest, code, data, claims, round_up(code.len() as u64, PAGE))
+}
+
+/// The verdict if the read-only data begins at this distance from the code's start.
+pub fn check_at(manifest: &Manifest, code: &[u8], data: &[u8], claims: &[u8], data_start: u64) -> Result<Accepted> {
+    let module = Module { data_start, ..describe(manifest, code, data, claims)? };
     let explained = |rejection: Rejection| explain(&module, &rejection);
     let checker = Checker::new(&module).map_err(explained)?;
     let parts = checker.split_claims().map_err(explained)?;
@@ -193,14 +196,13 @@ pub struct Verified {
     pub claims_length: usize,
 }
 
-/// The verdict on an executable's bytes.
-pub fn executable(file: &[u8]) -> Result<Verified> {
-    let payload = crate::executable::read(file)?;
-    let Ok(manifest) = Manifest::decode(payload.manifest) else { return refuse("the manifest cannot be read") };
-    let stack = manifest.grants.stack_size;
-    if !(64 << 10..=1 << 32).contains(&stack) {
-        return refuse(format!("a stack of {stack} bytes"));
+/// The verdict on the bytes of an executable or object file.
+pub fn file(file: &[u8]) -> Result<Verified> {
+    if file.get(16..18) == Some(&[1, 0]) {
+        return crate::verify_object::object(file);
     }
+    let payload = crate::executable::read(file)?;
+    let manifest = manifest(payload.manifest)?;
     let accepted = check(&manifest, payload.code, payload.data, payload.claims)?;
     Ok(Verified {
         manifest,
@@ -213,8 +215,9 @@ pub fn executable(file: &[u8]) -> Result<Verified> {
 
 /// A compiled module back from its executable, if that is accepted.
 pub fn load(file: &[u8]) -> Result<Compiled> {
-    let manifest = executable(file)?.manifest;
     let payload = crate::executable::read(file)?;
+    let manifest = manifest(payload.manifest)?;
+    check(&manifest, payload.code, payload.data, payload.claims)?;
     if !manifest.is_consistent(payload.code.len() as u64, payload.data.len() as u64) {
         return refuse("the manifest contradicts itself");
     }
@@ -227,13 +230,36 @@ pub fn load(file: &[u8]) -> Result<Compiled> {
     })
 }
 
+/// A manifest that can be run with.
+pub fn manifest(bytes: &[u8]) -> Result<Manifest> {
+    let Ok(manifest) = Manifest::decode(bytes) else { return refuse("the manifest cannot be read") };
+    let stack = manifest.grants.stack_size;
+    if !(64 << 10..=1 << 32).contains(&stack) {
+        return refuse(format!("a stack of {stack} bytes"));
+    }
+    Ok(manifest)
+}
+
 /// Hash of every file of `spec/` that this vwasm was built from.
 pub const SPEC_HASH: &str = include_str!(concat!(env!("OUT_DIR"), "/spec.hash"));
+
+/// What is said of a build with rules that are not proved.
+pub fn unproved<T: AsRef<str>>(rules: &[T]) -> Option<String> {
+    const SHOWN: usize = 10;
+    let mut names: Vec<String> = rules.iter().take(SHOWN).map(|rule| rule.as_ref().escape_debug().to_string()).collect();
+    if rules.len() > SHOWN {
+        names.push(format!("and {} more", rules.len() - SHOWN));
+    }
+    (!rules.is_empty()).then(|| format!("unproved rules: {} ({})", rules.len(), names.join(", ")))
+}
 
 impl std::fmt::Display for Verified {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let grants = &self.manifest.grants;
         writeln!(f, "accepted: the sandbox theorem of spec/sandbox.rules applies")?;
+        if let Some(unproved) = unproved(&self.manifest.unproved) {
+            writeln!(f, "{unproved}: inside the sandbox it may compute wrong values")?;
+        }
         writeln!(f, "program {}", self.manifest.name.escape_debug())?;
         for import in &self.manifest.imports {
             writeln!(f, "import {}.{}", import.module.escape_debug(), import.name.escape_debug())?;

@@ -266,10 +266,15 @@ fn an_interruption_leaves_nothing() {
 fn an_object_file_and_its_header() {
     let scratch = Scratch::new("object");
     scratch.write("hello.wat", HELLO);
-    // Imports are for what it is linked with.
-    scratch.write("other.wat", "(module (import \"host\" \"f\" (func)) (import \"host\" \"m\" (memory 1)))");
+    // Imported functions are for what it is linked with; there is nothing else that C could provide.
+    scratch.write("other.wat", "(module (import \"host\" \"f\" (func)))");
+    scratch.write("memory.wat", "(module (import \"host\" \"m\" (memory 1)))");
     assert_eq!(code(&scratch.vwasm(&["compile", "--emit", "obj", "hello.wat"])), Some(0));
     assert_eq!(code(&scratch.vwasm(&["compile", "--emit", "obj", "other.wat", "-o", "x.y.o"])), Some(0));
+    let refused = scratch.vwasm(&["compile", "--emit", "obj", "memory.wat"]);
+    assert_eq!(code(&refused), Some(1));
+    assert!(said(&refused).contains("C programs can provide functions only"), "{}", said(&refused));
+    std::fs::remove_file(scratch.0.join("memory.wat")).expect("the module");
     assert_eq!(scratch.files(), ["hello.h", "hello.o", "hello.wat", "other.wat", "x.y.h", "x.y.o"]);
     let header = std::fs::read_to_string(scratch.0.join("x.y.h")).expect("the header");
     assert!(header.contains("extern const struct vwasm_module vwasm_other_module;"), "{header}");
@@ -383,4 +388,122 @@ fn run_is_confined() {
     let _ = child.kill();
     let _ = child.wait();
     assert_eq!(found, ["2", "1", "1"]);
+}
+
+/// The counts of a rule in a table of `rules cover`.
+fn counts(table: &str, rule: &str) -> Option<Vec<u64>> {
+    let line = table.lines().find(|line| line.split_whitespace().next() == Some(rule))?;
+    Some(line.split_whitespace().skip(1).take(2).filter_map(|count| count.parse().ok()).collect())
+}
+
+#[test]
+fn coverage_counts_rules() {
+    let scratch = Scratch::new("cover");
+    let add = "(func (param i32) (result i32) (i32.add (local.get 0) (i32.const 7)))";
+    scratch.write("one.wat", &format!("(module {add} {add})"));
+    std::fs::create_dir_all(scratch.0.join("below/deep")).expect("directories");
+    scratch.write("below/deep/two.wast", &format!("(module {add}) (assert_malformed (module quote \"(\") \"\")"));
+    scratch.write("below/text.txt", "no module");
+    scratch.write("below/bad.wat", "(module (func (result i32)))");
+    let output = scratch.vwasm(&["rules", "cover", "one.wat", "below"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(code(&output), Some(0), "{}", said(&output));
+    assert_eq!(counts(&text, "i32.add/add_const"), Some(vec![3, 3]), "{text}");
+    assert_eq!(counts(&text, "i32.sub/sub"), Some(vec![0, 0]), "{text}");
+    assert!(text.contains("2 modules, 3 functions, 1 left out"), "{text}");
+    assert!(text.contains("spec/lower/integer.rules:"), "{text}");
+    let output = scratch.vwasm(&["rules", "cover", "--never", "--rule", "i32.add", "-v", "one.wat", "below"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(counts(&text, "i32.add/add_const").is_none() && counts(&text, "i32.add/add").is_some(), "{text}");
+    assert!(said(&output).contains("below/bad.wat"), "{}", said(&output));
+    for (wrong, help) in [
+        (&["rules", "cover", "below/bad.wat"][..], "no module to compile"),
+        (&["rules", "cover", "absent"], "absent"),
+        (&["rules", "cover", "--rule", "i32.ad", "one.wat"], "did you mean `i32.add`?"),
+    ] {
+        let output = scratch.vwasm(wrong);
+        assert_eq!(code(&output), Some(1), "{wrong:?}");
+        assert!(said(&output).contains(help), "{wrong:?}: {}", said(&output));
+    }
+    assert_eq!(code(&scratch.vwasm(&["rules", "cover"])), Some(2));
+}
+
+#[test]
+fn choices_are_explained() {
+    let scratch = Scratch::new("why");
+    scratch.write(
+        "m.wat",
+        r#"(module (import "a" "b" (func)) (memory 1)
+            (func $g (export "f") (param i32 i32) (result i32)
+              (i32.add (i32.shl (i32.load offset=4 (local.get 0)) (local.get 1)) (i32.mul (local.get 0) (i32.const 8)))))"#,
+    );
+    let why = |function: &str| {
+        let output = scratch.vwasm(&["rules", "why", "m.wat", function]);
+        (code(&output), String::from_utf8_lossy(&output.stdout).into_owned(), said(&output))
+    };
+    let (status, text, errors) = why("f");
+    assert_eq!(status, Some(0), "{errors}");
+    // The multiplication becomes a shift, the shift part of an address; the load's address is a form.
+    for part in [
+        "function 1\n",
+        "i32.mul v0, v",
+        "=> i32.add/scaled8  spec/lower/integer.rules:",
+        "=> i32.shl/bmi2  spec/lower/integer.rules:",
+        "not i32.shl/by_const :",
+        "`const c`: no constant, but v1: i32, a parameter of its block",
+        "=> addr/own  spec/lower/address.rules:",
+        "`(i32.shl x@(i32.and _ const m) const 3)`: not i32.shl",
+        "not computed by itself",
+    ] {
+        assert!(text.contains(part), "no `{part}` in {text}");
+    }
+    for same in ["g", "$g", "1"] {
+        assert_eq!(why(same).1, text);
+    }
+    let line = text.lines().find(|line| line.starts_with("  0x") && line.contains("= i32.shl v")).expect("the shift");
+    let offset = line.split_whitespace().next().expect("its offset");
+    let (_, part, _) = why(&format!("f@{offset}"));
+    assert!(part.contains("i32.shl/bmi2") && !part.contains("i32.add/scaled8"), "{part}");
+    let old = scratch.vwasm(&["rules", "why", "--cpu", "x86-64-v2", "m.wat", "f"]);
+    let old = String::from_utf8_lossy(&old.stdout).into_owned();
+    assert!(old.contains("not i32.shl/bmi2") && old.contains("`when cpu.bmi2`: not on this CPU"), "{old}");
+    for (wrong, help) in [
+        ("0", "imported"),
+        ("2", "no function `2`"),
+        ("x\u{1b}", "no function `x\\u{1b}`"),
+        ("f@1", "no operator at 0x1"),
+        ("f@x", "`x` is no offset"),
+        ("4294967296", "no function"),
+    ] {
+        let (status, _, errors) = why(wrong);
+        assert_eq!(status, Some(1), "{wrong}");
+        assert!(errors.contains(help), "{wrong}: {errors}");
+    }
+}
+
+#[test]
+fn unproved_rules_are_told() {
+    let scratch = Scratch::new("unproved");
+    let bytes = wat::parse_str(HELLO).expect("a module");
+    let module = vwasm::module::Module::decode(&bytes).expect("a valid module");
+    let mut compiled = vwasm::compile::compile(&module, &vwasm::compile::Options::default(), &|| ()).expect("it compiles");
+    let of_this_build: Vec<&str> = compiled.manifest.unproved.iter().map(String::as_str).collect();
+    assert_eq!(of_this_build, vwasm::lower::rules::UNPROVED);
+    let verify = |compiled: &vwasm::compile::Compiled| {
+        let image = vwasm::image::executable(compiled).expect("an executable");
+        std::fs::write(scratch.0.join("program"), image).expect("a file");
+        let output = scratch.vwasm(&["verify", "program"]);
+        assert_eq!(code(&output), Some(0), "{}", said(&output));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    compiled.manifest.unproved.clear();
+    assert!(!verify(&compiled).contains("unproved"));
+    compiled.manifest.unproved = vec!["i32.shl/doubled".into(), "addr/\u{1b}[2J".into()];
+    let text = verify(&compiled);
+    assert!(text.contains("unproved rules: 2 (i32.shl/doubled, addr/\\u{1b}[2J)"), "{text}");
+    let object = vwasm::object::object(&compiled).expect("an object file").file;
+    assert!(object.windows(15).any(|part| part == b"i32.shl/doubled"), "the object file's manifest does not say so");
+    compiled.manifest.unproved = (0..1000).map(|number| format!("rule/{number}")).collect();
+    let text = verify(&compiled);
+    assert!(text.contains("unproved rules: 1000 (rule/0, ") && text.contains("rule/9, and 990 more)"), "{text}");
 }

@@ -176,6 +176,8 @@ pub struct Manifest {
     /// records, line (0: not known); by offset, each holds until the next.
     pub lines: Vec<u8>,
     pub line_count: u32,
+    /// Rules without a proof that the compiler was built with; none in an honest build.
+    pub unproved: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -420,6 +422,7 @@ impl Manifest {
         w.bytes(&self.names);
         w.u32(self.line_count);
         w.bytes(&self.lines);
+        w.list(&self.unproved, |w, rule| w.bytes(rule.as_bytes()));
         w.0
     }
 
@@ -500,6 +503,7 @@ impl Manifest {
         let names = r.bytes()?.to_vec();
         let line_count = r.u32()?;
         let lines = r.bytes()?.to_vec();
+        let unproved = r.list(|r| r.string())?;
         Ok(Manifest {
             name,
             types,
@@ -524,6 +528,7 @@ impl Manifest {
             name_count,
             lines,
             line_count,
+            unproved,
         })
     }
 }

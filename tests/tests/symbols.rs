@@ -36,7 +36,7 @@ fn names() {
     let stripped = vwasm::image::without_symbols(&module).unwrap();
     assert!(file[64..].starts_with(&stripped[64..]));
     for image in [&file, &stripped] {
-        assert_eq!(vwasm::verify::executable(image).unwrap().code_length, module.code.len());
+        assert_eq!(vwasm::verify::file(image).unwrap().code_length, module.code.len());
     }
     assert!(ElfFile64::<object::Endianness>::parse(&*stripped).unwrap().symbols().next().is_none());
 }

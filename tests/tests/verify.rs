@@ -43,7 +43,7 @@ fn payload(file: &[u8]) -> [(usize, u32, u64, usize, usize); 3] {
 }
 
 fn verdict(file: &[u8]) -> String {
-    match verify::executable(file) {
+    match verify::file(file) {
         Ok(_) => "accepted".into(),
         Err(error) => error.to_string(),
     }
@@ -52,7 +52,7 @@ fn verdict(file: &[u8]) -> String {
 #[test]
 fn what_was_compiled_is_accepted() {
     let file = program();
-    let verified = verify::executable(&file).expect("accepted");
+    let verified = verify::file(&file).expect("accepted");
     let text = verified.to_string();
     for part in ["accepted", "import wasi_snapshot_preview1.", "directory /tmp as /data", "stack 8388608", "spec "] {
         assert!(text.contains(part), "{part} is missing in\n{text}");
@@ -372,7 +372,7 @@ fn any_file_gets_an_answer() {
                 set(&mut file, at, [0, 1, u64::MAX, 1 << 63, 4096, 0x7fff_ffff_ffff][random(6)]);
             }),
         }
-        accepted += u32::from(verify::executable(&file).is_ok());
+        accepted += u32::from(verify::file(&file).is_ok());
     }
     println!("{count} files, {accepted} accepted");
 }

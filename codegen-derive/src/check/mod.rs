@@ -26,6 +26,8 @@ pub use sandbox::{check as check_sandbox, fixed_bytes, numbers, size_and_alignme
 
 use crate::ast::*;
 use crate::diagnostic::Diagnostic;
+use crate::prove::obligation::Context;
+use crate::prove::witness::untaken as untaken_by;
 use std::collections::{HashMap, HashSet};
 use types::{Globals, Signature};
 
@@ -66,6 +68,7 @@ pub fn check(spec: &mut Spec) -> Vec<Diagnostic> {
     let used = rule::check(spec, &mut globals, &mut errors);
     item::reach(spec, &mut globals);
     names::missing(spec, &mut errors);
+    untaken(spec, &mut errors);
     if errors.is_empty() {
         errors.extend(crate::emit::check_forms(spec));
     }
@@ -74,6 +77,23 @@ pub fn check(spec: &mut Spec) -> Vec<Diagnostic> {
         names::unused(spec, &globals, &used, &mut errors);
     }
     errors
+}
+
+/// Where nothing else is wrong, shows operands that no rule of a block takes.
+fn untaken(spec: &Spec, errors: &mut [Diagnostic]) {
+    let bound: Vec<&RuleBlock> = spec.blocks.iter().filter(|block| order::may_not_apply(block).is_some()).collect();
+    // Rules have a meaning only if no other error was found.
+    if bound.is_empty() || bound.len() != errors.len() {
+        return;
+    }
+    let context = Context::new(spec);
+    for block in bound {
+        let at = block.rules.last().map(|rule| rule.name.span);
+        let error = errors.iter_mut().find(|error| Some(error.span) == at);
+        if let (Some(error), Some(example)) = (error, untaken_by(&context, block)) {
+            error.label.push_str(&format!("; no rule takes {example}"));
+        }
+    }
 }
 
 /// Visits an expression and all its parts.

@@ -25,33 +25,38 @@ pub fn check(blocks: &[RuleBlock], ops: &HashMap<&str, &Op>, errors: &mut Vec<Di
 }
 
 fn last(block: &RuleBlock, errors: &mut Vec<Diagnostic>) {
-    if block.kind == BlockKind::Simplify {
-        return;
-    }
     let Some(rule) = block.rules.last() else {
-        errors.push(
-            Diagnostic::new(block.name.span, format!("`{}` has no rules", block.name.text))
-                .help("add a rule of plain names, without `if`, `prefer` or `when`"),
-        );
+        if block.kind != BlockKind::Simplify {
+            errors.push(
+                Diagnostic::new(block.name.span, format!("`{}` has no rules", block.name.text))
+                    .help("add a rule of plain names, without `if`, `prefer` or `when`"),
+            );
+        }
         return;
     };
-    let plain = |pattern: &Pattern| matches!(pattern, Pattern::Var(_) | Pattern::Any(_));
-    let why = if let Some(feature) = rule.features.first() {
-        format!("it needs {}", feature.text)
-    } else if !rule.conditions.is_empty() || !rule.preferences.is_empty() {
-        "it has conditions".to_string()
-    } else if !rule.patterns.iter().all(plain) {
-        "its patterns do not match everything".to_string()
-    } else if rule.immediates.iter().any(|pattern| matches!(pattern, ImmPattern::Literal(..))) {
-        "it wants one immediate".to_string()
-    } else {
-        return;
-    };
+    let Some(why) = may_not_apply(block) else { return };
     errors.push(
         Diagnostic::new(rule.name.span, format!("the last rule of `{}` may not apply", block.name.text))
             .label(why)
             .help("end the block with a rule of plain names, without `if`, `prefer` or `when`"),
     );
+}
+
+/// What keeps the last rule of a block from applying always, as it must.
+pub fn may_not_apply(block: &RuleBlock) -> Option<String> {
+    let rule = block.rules.last().filter(|_| block.kind != BlockKind::Simplify)?;
+    let plain = |pattern: &Pattern| matches!(pattern, Pattern::Var(_) | Pattern::Any(_));
+    if let Some(feature) = rule.features.first() {
+        Some(format!("it needs {}", feature.text))
+    } else if !rule.conditions.is_empty() || !rule.preferences.is_empty() {
+        Some("it has conditions".to_string())
+    } else if !rule.patterns.iter().all(plain) {
+        Some("its patterns do not match everything".to_string())
+    } else if rule.immediates.iter().any(|pattern| matches!(pattern, ImmPattern::Literal(..))) {
+        Some("it wants one immediate".to_string())
+    } else {
+        None
+    }
 }
 
 /// One rule may hide another behind it.

@@ -543,6 +543,10 @@ pub fn emit(spec: &Spec, rules: &RuleTable, unproved: &[String]) -> TokenStream 
             #[doc = #name]
             #[allow(unreachable_code)]
             pub fn #function(cx: &mut Lower, root: Inst_, #(#params: Value,)* #(#immediates: u64),*) -> #result {
+                if let Some(mut log) = cx.log.take() {
+                    why::#function(cx, root, #(#params,)* #(#immediates,)* &mut log);
+                    cx.log = Some(log);
+                }
                 #(#bodies)*
                 unreachable!("the last rule of a form always applies")
             }

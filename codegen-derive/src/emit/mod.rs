@@ -14,6 +14,7 @@ mod model;
 mod ops;
 mod rust;
 mod simplify;
+mod why;
 
 use crate::ast::*;
 use proc_macro2::{Ident, Span as TokenSpan, TokenStream};
@@ -28,6 +29,8 @@ pub fn emit(spec: &Spec, unproved: &[String]) -> Vec<(&'static str, String)> {
         ("insts.rs", format(insts::emit(spec))),
         ("lower.rs", format(lower::emit(spec, &rules, unproved))),
         ("simplify.rs", format(simplify::emit(spec, &rules))),
+        ("why_lower.rs", format(why::lower(spec, &rules))),
+        ("why_simplify.rs", format(why::simplify(spec, &rules))),
         ("layout.rs", layout(spec)),
     ]
 }

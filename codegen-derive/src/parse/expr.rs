@@ -99,7 +99,7 @@ impl Reader {
             Rule::primary => self.part(only(self, pair)?),
             Rule::tuple => {
                 let mut parts = parts(pair).map(|part| self.part(part)).collect::<Read<Vec<_>>>()?;
-                if parts.len() == 1 { Ok(parts.remove(0)) } else { self.make(ExprKind::Tuple(parts), span) }
+                if parts.len() == 1 { Ok(Expr { span, ..parts.remove(0) }) } else { self.make(ExprKind::Tuple(parts), span) }
             }
             Rule::call => {
                 let mut inner = parts(pair);

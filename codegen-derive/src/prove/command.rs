@@ -2,10 +2,11 @@
 
 use super::explain;
 use super::judge::{Tally, entry, judge, mutants_digest};
-use super::lock::{self, Lock, MUTANTS};
+use super::lock::{self, Entry, Lock, MUTANTS};
 use super::obligation::{Context, Kind, Obligation, full_name};
 use super::run::{self, Options, Outcome};
 use super::solver::{self, Solver};
+use super::witness;
 use crate::ast::*;
 use std::collections::{BTreeMap, HashSet};
 use std::io::{IsTerminal, Write};
@@ -39,7 +40,8 @@ const ASSUMED: &[&str] = &[
     "once: the matcher folds a load only if nothing with an effect stands between it and its use (compiler/src/lower/mod.rs)",
 ];
 
-fn chosen(names: &[String], name: &str) -> bool {
+/// Whether a rule's name is among names of rules and operators; no names mean all.
+pub fn chosen(names: &[String], name: &str) -> bool {
     names.is_empty()
         || names
             .iter()
@@ -53,9 +55,14 @@ fn check_names(spec: &Spec, names: &[String]) -> Result<(), String> {
     let others = spec.ops.iter().map(|op| &op.name).chain(spec.facts.iter().map(|fact| &fact.name));
     let others = others.chain(spec.insts.iter().map(|inst| &inst.name)).map(|name| name.text.clone());
     let known: Vec<String> = rules.chain(tables).chain(others).collect();
+    check_chosen(names, known.iter().map(String::as_str))
+}
+
+/// Every name must choose something of what is known.
+pub fn check_chosen<'a>(names: &[String], known: impl Iterator<Item = &'a str> + Clone) -> Result<(), String> {
     for name in names {
-        if !known.iter().any(|known| chosen(std::slice::from_ref(name), known)) {
-            let near = crate::diagnostic::nearest(name, known.iter().map(String::as_str));
+        if !known.clone().any(|known| chosen(std::slice::from_ref(name), known)) {
+            let near = crate::diagnostic::nearest(name, known.clone());
             let help = near.map_or(String::new(), |near| format!("\n  help: did you mean `{near}`?"));
             return Err(format!("no rule is named `{name}`{help}"));
         }
@@ -97,8 +104,11 @@ impl Progress {
     }
 }
 
+/// An obligation, and the rule that it is of, if it is of one.
+pub type Owed<'a> = (Obligation, Option<(&'a RuleBlock, usize)>);
+
 /// All obligations of a specification; what has no meaning as a term is told apart.
-fn obligations<'a>(context: &'a Context<'a>) -> (Vec<(Obligation, Option<(&'a RuleBlock, usize)>)>, Vec<String>) {
+pub fn obligations<'a>(context: &'a Context<'a>) -> (Vec<Owed<'a>>, Vec<String>) {
     let (mut made, mut failed) = (Vec::new(), Vec::new());
     for block in &context.spec.blocks {
         for (number, rule) in block.rules.iter().enumerate() {
@@ -132,6 +142,19 @@ fn obligations<'a>(context: &'a Context<'a>) -> (Vec<(Obligation, Option<(&'a Ru
     (made, failed)
 }
 
+/// If not all solvers were asked, those that said the same before still say it.
+fn joined(lock: &Lock, obligation: &Obligation, mut entry: Entry, what: &Prove) -> Entry {
+    if what.solvers.is_empty() {
+        return entry;
+    }
+    if let Some(known) = lock.proof(obligation) {
+        let program = |text: &String| text.split('-').next().unwrap_or_default().to_string();
+        let new: Vec<String> = entry.by.iter().map(program).collect();
+        entry.by.splice(0..0, known.by.iter().filter(|other| !new.contains(&program(other))).cloned());
+    }
+    entry
+}
+
 /// Proves what is not proved, writes the lock; an error tells what could not be.
 pub fn prove(directory: &Path, what: &Prove) -> Result<(), String> {
     let spec = crate::load(directory)?;
@@ -145,12 +168,14 @@ pub fn prove(directory: &Path, what: &Prove) -> Result<(), String> {
         options.limit = Duration::from_secs(limit);
     }
     if !what.solvers.is_empty() {
+        options.solvers.clear();
         for name in &what.solvers {
-            if Solver::from_name(name).is_none() {
-                return Err(format!("no solver `{name}`: z3, bitwuzla, cvc5"));
+            let named = Solver::from_name(name);
+            if named.is_empty() {
+                return Err(format!("no solver `{name}`: z3, bitwuzla, cvc5, builtin"));
             }
+            options.solvers.extend(named);
         }
-        options.solvers.retain(|solver| what.solvers.iter().any(|name| name == solver.program()));
     }
     if what.install {
         solver::install(&options.directory)?;
@@ -177,7 +202,8 @@ pub fn prove(directory: &Path, what: &Prove) -> Result<(), String> {
             progress.tell("obligations", number, asked, &decided.item.0.name);
             if let (Outcome::Proved(entry), Ok(mut saved)) = (&decided.outcome, saved.lock()) {
                 let (kind, name) = decided.item.0.key();
-                saved.0.insert(&kind, &name, entry.clone());
+                let entry = joined(&saved.0, &decided.item.0, entry.clone(), what);
+                saved.0.insert(&kind, &name, entry);
                 if saved.1.elapsed() > Duration::from_secs(5) {
                     saved.1 = Instant::now();
                     // The last write, at the end, tells of errors.
@@ -188,7 +214,11 @@ pub fn prove(directory: &Path, what: &Prove) -> Result<(), String> {
     );
     progress.end();
     let mut complaints: Vec<String> = failed.iter().map(|text| format!("error: has no meaning: {text}\n")).collect();
-    let mut proved = 0;
+    // What fewer solvers than all do not decide was perhaps decided by others: that stands.
+    let asked_all = what.solvers.is_empty();
+    let (mut proved, mut standing) = (0, 0);
+    // Rules whose premises cannot hold: of no interest is then what applies before them.
+    let mut dead = HashSet::new();
     for decided in done {
         let (obligation, rule) = &decided.item;
         let (kind, name) = obligation.key();
@@ -196,6 +226,7 @@ pub fn prove(directory: &Path, what: &Prove) -> Result<(), String> {
         match decided.outcome {
             Outcome::Proved(entry) => {
                 proved += 1;
+                let entry = joined(&lock, obligation, entry, what);
                 if entry.by.len() < 2 {
                     println!("{kind} {name} rests on {} alone", entry.by.join(" "));
                 }
@@ -209,18 +240,27 @@ pub fn prove(directory: &Path, what: &Prove) -> Result<(), String> {
                 {
                     text.push_str(&format!("\n  as a test for `vwasm wast`:\n\n{script}"));
                 }
+                text.push_str(&format!("\n  = help: mend the rule; `rules prove {name}` proves it then\n"));
                 complaints.push(format!("error: this rule is wrong: {text}"));
             }
+            Outcome::Impossible if obligation.kind == Kind::Reachable && dead.contains(&name) => {}
             Outcome::Impossible => {
-                let why = if obligation.kind == Kind::Reachable {
-                    "earlier rules of the block apply wherever this one would"
-                } else {
-                    "its premises cannot hold"
+                dead.insert(name.clone());
+                let why = match rule {
+                    Some((block, number)) if obligation.kind == Kind::Reachable => {
+                        witness::shadowed(&context, block, *number)
+                    }
+                    Some((block, number)) => witness::contradiction(&context, block, *number),
+                    None => "its premises cannot hold".into(),
                 };
                 complaints.push(format!("error: {name} ({place}) can never apply: {why}\n"));
             }
             Outcome::Contradiction(why) => {
                 complaints.push(format!("error: {kind} {name} ({place}): {why}: a fault of a solver or of the prover\n"));
+            }
+            Outcome::Open(_) if !asked_all && lock.proof(obligation).is_some() => {
+                standing += 1;
+                continue;
             }
             Outcome::Open(why) => complaints.push(format!("error: {kind} {name} ({place}) is not decided: {why}\n")),
         }
@@ -231,8 +271,16 @@ pub fn prove(directory: &Path, what: &Prove) -> Result<(), String> {
         "{proved} of {asked} obligations proved now, {} of {count} in all",
         lock.entries.keys().filter(|(kind, _)| kind != MUTANTS).count()
     );
+    if standing != 0 {
+        println!("{standing} not decided by {}; what the lock has of them stands", what.solvers.join(", "));
+    }
     if complaints.is_empty() && !what.no_mutants {
         complaints.extend(mutants(&context, &mut lock, &lock_path, what, &options)?);
+    }
+    if complaints.iter().any(|text| text.contains(solver::MISSING)) {
+        complaints.push(
+            "  = help: `rules prove --install` installs the solvers; VWASM_SOLVERS names another place for them\n".into(),
+        );
     }
     if complaints.is_empty() { Ok(()) } else { Err(complaints.join("\n")) }
 }
@@ -302,6 +350,7 @@ pub fn list(directory: &Path, names: &[String]) -> Result<String, String> {
     check_names(&spec, names)?;
     let context = Context::new(&spec);
     let lock = Lock::read(&lock::path(directory))?;
+    let fired = crate::coverage::read(directory)?;
     let mut out = String::new();
     let (mut rules, mut proved, mut refuted, mut equivalent, mut lone) = (0, 0, 0, 0, Vec::new());
     for block in &spec.blocks {
@@ -336,7 +385,12 @@ pub fn list(directory: &Path, names: &[String]) -> Result<String, String> {
             let state =
                 if missing.is_empty() { "proved".to_string() } else { format!("NOT PROVED: {}", missing.join(", ")) };
             proved += usize::from(missing.is_empty());
-            out.push_str(&format!("{name:36} {:36} {state:8} {own}\n", explain::place(&spec, rule.name.span)));
+            let fired = fired.get(&name).map_or(String::new(), |counts| match counts.iter().sum::<u64>() {
+                0 => "never fired".to_string(),
+                sum => format!("fired {sum}"),
+            });
+            let line = format!("{name:36} {:36} {state:8} {fired:13} {own}", explain::place(&spec, rule.name.span));
+            out.push_str(&format!("{}\n", line.trim_end()));
         }
     }
     out.push_str(&format!("\n{proved} of {rules} rules proved; mutants: {refuted} refuted, {equivalent} equivalent\n"));

@@ -72,7 +72,8 @@ pub fn counterexample(context: &Context, obligation: &Obligation, values: &[u128
         } else {
             step.gives.iter().map(|gives| format!("{} = {}", gives.name, shown(value(gives), &gives.ty))).collect()
         };
-        let _ = writeln!(out, "  {word:4} {:text$}    {}", step.text, gives.join(", "));
+        let line = format!("  {word:4} {:text$}    {}", step.text, gives.join(", "));
+        let _ = writeln!(out, "{}", line.trim_end());
     }
     let codes = obligation.codes.map(|(wanted, actual)| (computed[wanted.0 as usize], computed[actual.0 as usize]));
     let outcome = |code: u128, results: &[Shown]| {
@@ -172,7 +173,8 @@ impl Script<'_> {
     }
 }
 
-/// A counterexample as a script for `vwasm wast`, for operators that WebAssembly has and that touch no storage.
+/// A counterexample as a script for `vwasm wast`, for operators that WebAssembly has and that touch no storage; a branch and
+/// the form that conditions are asked for by tell whether the condition holds.
 pub fn script(
     context: &Context,
     block: &RuleBlock,
@@ -180,7 +182,7 @@ pub fn script(
     obligation: &Obligation,
     values: &[u128],
 ) -> Option<String> {
-    if block.kind == BlockKind::Form || rule.immediates.iter().any(|_| true) {
+    if !rule.immediates.is_empty() {
         return None;
     }
     let computed = obligation.graph.evaluate(values);
@@ -188,12 +190,25 @@ pub fn script(
         let input = obligation.inputs.iter().find(|input| input.name == name)?;
         Some(computed[input.term.0 as usize])
     };
-    let op = context.ops.get(block.name.text.as_str())?;
     let mut script = Script { context, values: &of, params: Vec::new(), named: Vec::new() };
-    let body = script.operator(op, &rule.patterns)?;
+    let i32 = Type::Bits(32);
+    let (result, body) = match (block.kind, block.name.text.as_str(), rule.patterns.as_slice()) {
+        (BlockKind::Form, "cond", [condition]) => {
+            (&i32, format!("(select (i32.const 1) (i32.const 0) {})", script.pattern(condition, &i32)?))
+        }
+        (BlockKind::Form, ..) => return None,
+        (_, "br_if", [condition]) => {
+            let condition = script.pattern(condition, &i32)?;
+            (&i32, format!("(block (br_if 0 {condition}) (return (i32.const 0))) (i32.const 1)"))
+        }
+        (_, name, patterns) => {
+            let op = context.ops.get(name)?;
+            (op.results.first()?, script.operator(op, patterns)?)
+        }
+    };
     let params: String =
         script.params.iter().map(|(name, ty)| format!(" (param ${name} {})", value_type(ty).unwrap_or("i32"))).collect();
-    let result = value_type(op.results.first()?)?;
+    let result = value_type(result)?;
     let args: Option<Vec<String>> = script.params.iter().map(|(name, ty)| Some(constant(of(name)?, ty))).collect();
     let invoke = format!("(invoke \"f\" {})", args?.join(" "));
     let code = obligation.codes.map_or(0, |(wanted, _)| computed[wanted.0 as usize]);
@@ -286,6 +301,11 @@ pub fn rule(context: &Context, lock: &Lock, block: &RuleBlock, number: usize) ->
                 let _ = writeln!(out, "    {}: {}", obligation.kind.name(), state(lock, &obligation));
                 for word in words {
                     let _ = writeln!(out, "        {word}");
+                }
+                if obligation.kind == Kind::Reachable
+                    && let Some(example) = super::witness::applies(context, block, number)
+                {
+                    let _ = writeln!(out, "        for example if {example}");
                 }
             }
             Err((kind, why)) => {

@@ -10,6 +10,7 @@ use super::obligation::{Context, Obligation};
 use super::run::{Options, Outcome, decide};
 use super::search::counterexample;
 use super::solver::Solvers;
+use super::witness::excluded;
 use crate::ast::{Rule, RuleBlock};
 use std::collections::{BTreeMap, HashSet};
 
@@ -83,7 +84,10 @@ pub fn judge(context: &Context, block: &RuleBlock, rule: &Rule, solvers: &mut So
             Outcome::Proved(_) => {
                 entry.1 += 1;
                 if mutant.change == Change::Premise {
-                    tally.needless.push(mutant.text.clone());
+                    let example = excluded(context, block, rule, &mutant.rule);
+                    let example =
+                        example.map_or(String::new(), |example| format!(" ({example}, for which it is right too)"));
+                    tally.needless.push(format!("{}{example}", mutant.text));
                 }
                 tally.equivalent.push(mutant.text);
             }

@@ -378,6 +378,12 @@ impl Builder<'_> {
             gives.push(Shown { name: name.into(), ty: shown_type(&ty, operand.kind), term: shown });
             result.push((register, ty));
         }
+        // What is run for its flags shows them.
+        if let (true, Some(flags)) = (gives.is_empty(), flags) {
+            let Flags { carry, zero, sign, overflow, parity } = flags;
+            let flags = [("carry", carry), ("zero", zero), ("sign", sign), ("overflow", overflow), ("parity", parity)];
+            gives.extend(flags.map(|(name, term)| Shown { name: name.into(), ty: Type::Bool, term }));
+        }
         let text = self.source(span);
         self.steps.push(Step { text, gives, live });
         Ok(result)

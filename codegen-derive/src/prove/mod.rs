@@ -4,14 +4,17 @@
 //! solvers ([`smt`]) and computed for counterexamples ([`term`]). `left` says what is expected of a right side, `machine` what
 //! it does, `meaning` what expressions mean, `effect` compares traps and accesses.
 
+pub mod blast;
 pub mod command;
 pub mod effect;
 pub mod explain;
 pub mod fact;
+pub mod gates;
 pub mod hash;
 pub mod integers;
 pub mod judge;
 pub mod left;
+pub mod linear;
 pub mod lock;
 pub mod machine;
 pub mod meaning;
@@ -23,3 +26,4 @@ pub mod smt;
 pub mod solver;
 pub mod strategy;
 pub mod term;
+pub mod witness;

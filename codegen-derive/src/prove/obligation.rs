@@ -194,8 +194,8 @@ impl<'a> Context<'a> {
         };
         vec![
             self.rule(block, rule).map_err(|why| (kind, why)),
-            self.applicable(block, number, false).map_err(|why| (Kind::Applicable, why)),
-            self.applicable(block, number, true).map_err(|why| (Kind::Reachable, why)),
+            self.applicable(block, rule, Kind::Applicable, &[]).map_err(|why| (Kind::Applicable, why)),
+            self.applicable(block, rule, Kind::Reachable, &block.rules[..number]).map_err(|why| (Kind::Reachable, why)),
         ]
     }
 
@@ -302,9 +302,13 @@ impl<'a> Context<'a> {
             }
             Given::Condition(condition) => {
                 let term = builder.meaning.holds(&condition, &flags)?;
+                let name = match condition {
+                    Condition::Code(code) => format!("condition cc.{code}:"),
+                    Condition::Holds(_) => "the condition:".into(),
+                };
                 scope.insert("cc".into(), Value::Condition(Condition::Holds(term)));
                 scope.insert("flags".into(), Value::Flags(flags));
-                Shown { name: "the condition".into(), ty: Type::Bool, term }
+                Shown { name, ty: Type::Bool, term }
             }
             Given::Registers(registers) => {
                 let (register, _) = registers.first().cloned().ok_or("a form that gives nothing")?;
@@ -396,9 +400,8 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// That a rule's premises can hold; `first`: where no earlier rule applies.
-    fn applicable(&'a self, block: &'a RuleBlock, number: usize, first: bool) -> Meant<Obligation> {
-        let rule = &block.rules[number];
+    /// That a rule's premises can hold where none of `earlier` rules applies.
+    pub fn applicable(&'a self, block: &RuleBlock, rule: &Rule, kind: Kind, earlier: &[Rule]) -> Meant<Obligation> {
         let mut builder = self.builder(Place::Before);
         let (args, immediates) = self.left(&mut builder, block, rule)?;
         let numbers = builder.numbers();
@@ -406,33 +409,30 @@ impl<'a> Context<'a> {
             let holds = builder.meaning.term(preference, &numbers)?;
             builder.assumed.push(holds);
         }
-        if first {
-            let commutative = self.ops.get(block.name.text.as_str()).is_some_and(|op| op.commutative);
-            for earlier in &block.rules[..number] {
-                if !earlier.features.iter().all(|name| rule.features.iter().any(|other| other.text == name.text)) {
-                    continue;
+        let commutative = self.ops.get(block.name.text.as_str()).is_some_and(|op| op.commutative);
+        for earlier in earlier {
+            if !earlier.features.iter().all(|name| rule.features.iter().any(|other| other.text == name.text)) {
+                continue;
+            }
+            for order in 0..1 + usize::from(commutative && args.len() == 2) {
+                let mut patterns: Vec<&Pattern> = rule.patterns.iter().collect();
+                let mut values = args.clone();
+                if order == 1 {
+                    patterns.reverse();
+                    values.reverse();
                 }
-                for order in 0..1 + usize::from(commutative && args.len() == 2) {
-                    let mut patterns: Vec<&Pattern> = rule.patterns.iter().collect();
-                    let mut values = args.clone();
-                    if order == 1 {
-                        patterns.reverse();
-                        values.reverse();
-                    }
-                    let mut scope = Scope::new();
-                    let covered =
-                        self.covers(&mut builder, earlier, &patterns, &values, &rule.immediates, &immediates, &mut scope)?;
-                    let Some(mut applies) = covered else { continue };
-                    for condition in earlier.conditions.iter().chain(&earlier.preferences) {
-                        let holds = builder.meaning.term(condition, &scope)?;
-                        applies = builder.graph().and(applies, holds);
-                    }
-                    let passed = builder.graph().not(applies);
-                    builder.assumed.push(passed);
+                let mut scope = Scope::new();
+                let covered =
+                    self.covers(&mut builder, earlier, &patterns, &values, &rule.immediates, &immediates, &mut scope)?;
+                let Some(mut applies) = covered else { continue };
+                for condition in earlier.conditions.iter().chain(&earlier.preferences) {
+                    let holds = builder.meaning.term(condition, &scope)?;
+                    applies = builder.graph().and(applies, holds);
                 }
+                let passed = builder.graph().not(applies);
+                builder.assumed.push(passed);
             }
         }
-        let kind = if first { Kind::Reachable } else { Kind::Applicable };
         Ok(finish(builder, kind, block, rule, Vec::new(), Vec::new()))
     }
 

@@ -2,8 +2,11 @@
 //!
 //! A proof needs two programs that agree. z3 is asked first, then the others until one agrees; a solver that says the
 //! opposite makes it a refutation if its values, computed through by [`Obligation::failing`], really break a goal, and
-//! otherwise a contradiction between solvers, which is an error of one of them or of this prover.
+//! otherwise a contradiction between solvers, which is an error of one of them or of this prover. Where none of them answers, the
+//! solver of the project's own is asked for a counterexample.
 
+use super::blast;
+use super::gates::Limit;
 use super::lock::{Entry, digest};
 use super::obligation::Obligation;
 use super::smt::Script;
@@ -67,7 +70,12 @@ pub fn decide(obligation: &Obligation, solvers: &mut Solvers, options: &Options)
         let limit = if strategy.brief { options.limit.min(BRIEF) } else { options.limit };
         for &solver in &options.solvers {
             let agreed = by.iter().any(|other| other.program() == solver.program());
-            if agreed || strategy.integers && matches!(solver, Solver::Bitwuzla | Solver::Cvc5Integers) {
+            let unfit = match solver {
+                Solver::Bitwuzla | Solver::Cvc5Integers => strategy.integers,
+                Solver::Builtin => !strategy.decides,
+                Solver::Z3 | Solver::Cvc5 => false,
+            };
+            if agreed || unfit {
                 continue;
             }
             match one(obligation, strategy, solver, solvers, limit) {
@@ -92,6 +100,11 @@ pub fn decide(obligation: &Obligation, solvers: &mut Solvers, options: &Options)
         }
     }
     if by.is_empty() {
+        // A breach that the solver of the project's own finds is one, whoever is missing. What it proves is nothing here: two
+        // others should have said so.
+        if let Answer::Says(outcome) = builtin(obligation, options.limit.min(BRIEF)) {
+            return outcome;
+        }
         said.sort();
         said.dedup();
         return Outcome::Open(said.join("; "));
@@ -108,8 +121,36 @@ enum Answer {
     Silent(String),
 }
 
+/// What values satisfying the obligation itself are worth.
+fn found(obligation: &Obligation, solver: Solver, values: Vec<u128>) -> Answer {
+    let example = obligation.kind.wants_example();
+    let real = obligation.failing(&values).is_some_and(|failing| example || !failing.is_empty());
+    match (real, example) {
+        (false, _) => {
+            let text = format!("the values that {} gives are no example", solver.program());
+            Answer::Says(Outcome::Contradiction(text))
+        }
+        (true, true) => Answer::Agrees,
+        (true, false) => Answer::Says(Outcome::Refuted(values)),
+    }
+}
+
+/// Asks the solver of the project's own, which takes terms instead of scripts.
+fn builtin(obligation: &Obligation, limit: Duration) -> Answer {
+    let limit = Limit { until: Some(Instant::now() + limit), ..Limit::default() };
+    match obligation.blast(limit) {
+        blast::Answer::Unsatisfiable if obligation.kind.wants_example() => Answer::Says(Outcome::Impossible),
+        blast::Answer::Unsatisfiable => Answer::Agrees,
+        blast::Answer::Satisfiable(values) => found(obligation, Solver::Builtin, values),
+        blast::Answer::Unknown => Answer::Silent("builtin did not decide".into()),
+    }
+}
+
 /// Asks one solver about all scripts of a strategy.
 fn one(obligation: &Obligation, strategy: &Strategy, solver: Solver, solvers: &mut Solvers, limit: Duration) -> Answer {
+    if solver == Solver::Builtin {
+        return builtin(obligation, limit);
+    }
     let example = obligation.kind.wants_example();
     for script in &strategy.scripts {
         let (verdict, _) = solvers.ask(solver, script, limit);
@@ -117,18 +158,7 @@ fn one(obligation: &Obligation, strategy: &Strategy, solver: Solver, solvers: &m
             Verdict::Unsat if example => return Answer::Says(Outcome::Impossible),
             Verdict::Unsat => {}
             Verdict::Sat(_) if !strategy.decides => return Answer::No,
-            Verdict::Sat(values) => {
-                let values = all_values(obligation, script, &values);
-                let real = obligation.failing(&values).is_some_and(|failing| example || !failing.is_empty());
-                return match (real, example) {
-                    (false, _) => {
-                        let text = format!("the values that {} gives are no example", solver.program());
-                        Answer::Says(Outcome::Contradiction(text))
-                    }
-                    (true, true) => Answer::Agrees,
-                    (true, false) => Answer::Says(Outcome::Refuted(values)),
-                };
-            }
+            Verdict::Sat(values) => return found(obligation, solver, all_values(obligation, script, &values)),
             Verdict::Unknown => return Answer::Silent(format!("{} did not decide", solver.program())),
             Verdict::Failed(why) => return Answer::Silent(format!("{}: {why}", solver.program())),
         }

@@ -1,6 +1,6 @@
 //! Solvers as processes of their own.
 //!
-//! Takes scripts, gives verdicts. z3 is its command; cvc5 and bitwuzla come as Python modules and are driven by `solver.py`.
+//! Takes scripts, gives verdicts. The solver of the project's own (`blast`) has a name here, but no process. z3 is its command; cvc5 and bitwuzla come as Python modules and are driven by `solver.py`.
 //! All three are looked for in one virtual environment. A process answers many queries; one that dies or says something else
 //! than a verdict has not answered, and is started anew.
 
@@ -18,6 +18,8 @@ pub enum Solver {
     Cvc5,
     /// cvc5, bit-vectors as integers: for products and quotients.
     Cvc5Integers,
+    /// `blast`; asked only if named.
+    Builtin,
 }
 
 impl Solver {
@@ -29,11 +31,13 @@ impl Solver {
             Solver::Z3 => "z3",
             Solver::Bitwuzla => "bitwuzla",
             Solver::Cvc5 | Solver::Cvc5Integers => "cvc5",
+            Solver::Builtin => "builtin",
         }
     }
 
-    pub fn from_name(name: &str) -> Option<Solver> {
-        Solver::ALL.into_iter().find(|solver| solver.program() == name)
+    /// All ways to ask the program of this name.
+    pub fn from_name(name: &str) -> Vec<Solver> {
+        Solver::ALL.into_iter().chain([Solver::Builtin]).filter(|solver| solver.program() == name).collect()
     }
 }
 
@@ -50,6 +54,9 @@ pub enum Verdict {
     /// The solver is missing, died, or complained.
     Failed(String),
 }
+
+/// Said of a solver that cannot be started.
+pub const MISSING: &str = "not installed in";
 
 const DRIVER: &str = include_str!("solver.py");
 
@@ -131,7 +138,7 @@ impl Process {
         };
         let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child =
-            started.map_err(|error| format!("{} is not in {}: {error}", solver.program(), directory.display()))?;
+            started.map_err(|error| format!("{} is {MISSING} {}: {error}", solver.program(), directory.display()))?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(format!("{} has no input or output", solver.program()));
         };
@@ -242,6 +249,9 @@ impl Solvers {
 
     /// `z3-5.4.1`
     pub fn version(&mut self, solver: Solver) -> Result<String, String> {
+        if solver == Solver::Builtin {
+            return Ok(super::blast::VERSION.into());
+        }
         let process = self.process(solver).as_ref().map_err(Clone::clone)?;
         Ok(format!("{}-{}", solver.program(), process.version))
     }

@@ -47,6 +47,8 @@ pub struct Label {
 /// A function's labels, by offset.
 #[derive(Clone, Debug, Default)]
 pub struct Claims {
+    /// Those of the labels.
+    pub offsets: Vec<u32>,
     pub labels: Vec<Label>,
     pub facts: Vec<(Location, Claim)>,
     pub words: Vec<u32>,
@@ -54,8 +56,7 @@ pub struct Claims {
 
 impl Claims {
     pub fn at(&self, offset: u32) -> Option<&Label> {
-        let n = self.labels.binary_search_by_key(&offset, |label| label.offset).ok()?;
-        self.labels.get(n)
+        self.labels.get(self.offsets.binary_search(&offset).ok()?)
     }
 
     pub fn facts_of(&self, label: &Label) -> &[(Location, Claim)] {
@@ -105,6 +106,7 @@ impl Reader<'_> {
 
     /// A function's claims, into `claims`; they take all the bytes.
     pub fn function(mut self, claims: &mut Claims, start: u32) -> Option<()> {
+        claims.offsets.clear();
         claims.labels.clear();
         claims.facts.clear();
         claims.words.clear();
@@ -139,6 +141,7 @@ impl Reader<'_> {
                 }
             }
             let word_count = u32::try_from(claims.words.len()).ok()? - first_word;
+            claims.offsets.push(offset);
             claims.labels.push(Label { offset, depth, narrow, first, count, first_word, word_count });
         }
         self.0.is_empty().then_some(())

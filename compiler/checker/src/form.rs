@@ -168,10 +168,13 @@ impl Form {
         if instruction.op_count() as usize != self.operands.len() {
             return false;
         }
-        for ((n, operand), found) in (0..).zip(self.operands).zip(&mut operands.found) {
-            *found = match instruction.op_kind(n) {
+        let i = instruction;
+        let kinds = [i.op0_kind(), i.op1_kind(), i.op2_kind(), i.op3_kind()];
+        let registers = [i.op0_register(), i.op1_register(), i.op2_register(), i.op3_register()];
+        for (n, operand) in self.operands.iter().enumerate().take(4) {
+            operands.found[n] = match kinds[n] {
                 OpKind::Register => {
-                    let (number, width) = REGISTERS[instruction.op_register(n) as usize & 0xff];
+                    let (number, width) = REGISTERS[registers[n] as usize & 0xff];
                     let vector = operand.is(Operand::VECTOR);
                     let wanted = match (vector, number) {
                         (false, 4) => Operand::STACK,
@@ -203,7 +206,7 @@ impl Form {
                 | OpKind::Immediate32to64
                     if operand.is(Operand::IMMEDIATE) =>
                 {
-                    if !operand.literals.is_empty() && !operand.literals.contains(&instruction.immediate(n)) {
+                    if !operand.literals.is_empty() && !operand.literals.contains(&instruction.immediate(n as u32)) {
                         return false;
                     }
                     Found::Immediate

@@ -316,10 +316,11 @@ fn implied(state: &State, refined: Option<(Value, Fact)>, label: &Label, claims:
     let mut narrow = label.narrow;
     while narrow != 0 {
         let register = narrow.trailing_zeros();
-        if known(register).bound() > MAX32 {
+        narrow &= narrow - 1;
+        // What is known in addition is only asked of where it is needed.
+        if state.registers[register as usize & 15].bound() > MAX32 && known(register).bound() > MAX32 {
             return Err(Reason::Missing(Place::Register(register as usize), "zero-extended, as claimed at the label"));
         }
-        narrow &= narrow - 1;
     }
     for &word in claims.words_of(label) {
         if known(WORDS + word).bound() > MAX32 {

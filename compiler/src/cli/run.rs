@@ -12,7 +12,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
-use std::rc::Rc;
+use std::sync::Arc;
 use vwasm::compile::Compiled;
 use vwasm::error::{CompileError, ErrorKind};
 use vwasm::module::Module;
@@ -126,7 +126,7 @@ fn compiled(args: &RunArgs, path: &Path, bytes: &[u8]) -> Result<Compiled> {
 fn in_process(args: &RunArgs, compiled: Compiled, all: Vec<Vec<u8>>, arguments: &[OsString]) -> Result<ExitCode> {
     let grants = compiled.manifest.grants.clone();
     let loaded = store::Module::load(compiled.manifest, &compiled.code, &compiled.data);
-    let loaded = Rc::new(loaded.map_err(|error| resources("memory for the code", error))?);
+    let loaded = Arc::new(loaded.map_err(|error| resources("memory for the code", error))?);
     let mut store = Store::new(store::Config::new(&grants)).map_err(|error| resources("address space", error))?;
     let timeout = grants.timeout;
     store.set_fuel(grants.fuel);
@@ -158,7 +158,7 @@ fn run_instance(
     invoke: Option<&str>,
     arguments: &[OsString],
     store: &mut Store,
-    module: &Rc<store::Module>,
+    module: &Arc<store::Module>,
     imports: &[Extern],
 ) -> Result<std::result::Result<(), Trap>> {
     let instance = match store.instantiate(module, imports) {

@@ -1,4 +1,4 @@
-//! `vwasm verify`: an executable, whoever wrote it, checked.
+//! `vwasm verify`: an executable or object file, whoever wrote it, checked.
 
 use super::{Result, in_file, io_error};
 use clap::Args;
@@ -10,14 +10,14 @@ pub struct VerifyArgs {
     /// Say how fast the checker was.
     #[arg(long)]
     time: bool,
-    /// The executable.
-    executable: PathBuf,
+    /// An executable, or an object file made with `--emit obj`.
+    file: PathBuf,
 }
 
 pub fn command(args: &VerifyArgs) -> Result<ExitCode> {
-    let file = std::fs::read(&args.executable).map_err(|error| io_error(&args.executable, error))?;
+    let file = std::fs::read(&args.file).map_err(|error| io_error(&args.file, error))?;
     let start = std::time::Instant::now();
-    let verified = vwasm::verify::executable(&file).map_err(|error| in_file(&args.executable, error))?;
+    let verified = vwasm::verify::file(&file).map_err(|error| in_file(&args.file, error))?;
     let seconds = start.elapsed().as_secs_f64();
     println!("{verified}");
     if args.time {

@@ -14,6 +14,7 @@ use crate::layout::TrapCode;
 use crate::machine::{Amode, Base, Cc, Feature, Inst, NO_SITE, Reg, RegClass, RegMem};
 use crate::simplify::{has_effect, is_barrier};
 use crate::vcode::{Call, Callee, Join, MInst, NO_RULE, Origin, VBlock, VCode};
+use crate::why::Log;
 use convention::{Convention, Place, class_of};
 
 pub mod rules {
@@ -24,6 +25,15 @@ pub mod rules {
     use crate::ir::eval::*;
     use crate::machine::RegClass;
     include!(concat!(env!("OUT_DIR"), "/lower.rs"));
+}
+
+mod why {
+    //! Generated from `spec/lower/*.rules`: the rules' left sides, which say what does not match.
+    #![allow(unused_variables, unused_imports, unused_parens, unused_labels, unreachable_code, clippy::all)]
+    use super::*;
+    use crate::ir::Inst as Inst_;
+    use crate::ir::eval::*;
+    include!(concat!(env!("OUT_DIR"), "/why_lower.rs"));
 }
 
 const UNASSIGNED: u32 = u32::MAX;
@@ -54,10 +64,33 @@ pub struct Lower<'a> {
     site: u32,
     branch: Option<(Cc, Option<(Join, Cc)>)>,
     failure: Option<CompileError>,
+    /// Told of every choice of a rule, for `rules why`.
+    log: Option<Box<Log>>,
 }
 
 /// Lowers a function.
 pub fn lower(func: &Function, own: &Convention, conventions: &[Convention], options: &Options) -> Result<VCode> {
+    Ok(lower_with(func, own, conventions, options, None)?.0)
+}
+
+/// Does the same and tells of every choice of a rule.
+pub fn explain(
+    func: &Function,
+    own: &Convention,
+    conventions: &[Convention],
+    options: &Options,
+) -> Result<(VCode, Box<Log>)> {
+    let (code, log) = lower_with(func, own, conventions, options, Some(Box::default()))?;
+    Ok((code, log.unwrap_or_default()))
+}
+
+fn lower_with(
+    func: &Function,
+    own: &Convention,
+    conventions: &[Convention],
+    options: &Options,
+    log: Option<Box<Log>>,
+) -> Result<(VCode, Option<Box<Log>>)> {
     let mut lower = Lower {
         func,
         conventions,
@@ -76,13 +109,14 @@ pub fn lower(func: &Function, own: &Convention, conventions: &[Convention], opti
         site: NO_SITE,
         branch: None,
         failure: None,
+        log,
     };
     lower.code.fired.extend(&func.fired);
     lower.analyse();
     lower.function(own)?;
-    let mut code = lower.code;
+    let (mut code, log) = (lower.code, lower.log);
     code.finish();
-    Ok(code)
+    Ok((code, log))
 }
 
 impl Lower<'_> {
@@ -137,6 +171,26 @@ impl Lower<'_> {
             }
         }
         false
+    }
+
+    /// Tells that a rule asks for a form.
+    fn asks(&self, log: &mut Log, form: &str, root: ir::Inst, args: &[Value]) {
+        let args: Vec<String> = args.iter().map(|arg| format!("{arg:?}")).collect();
+        log.begin(format!("{form}({})", args.join(", ")), self.func.inst(root).wasm_offset);
+    }
+
+    fn missed(&self, log: &mut Log, premise: &'static str, value: Option<Value>) {
+        log.missed(premise, value.map(|value| self.func.shown_value(value)));
+    }
+
+    /// Lowers an operator by its rules; false if it has none.
+    fn by_rules(&mut self, inst: ir::Inst) -> bool {
+        if let Some(mut log) = self.log.take() {
+            log.begin(self.func.shown(inst), self.func.inst(inst).wasm_offset);
+            why::lower(self, inst, &mut log);
+            self.log = Some(log);
+        }
+        rules::lower(self, inst)
     }
 
     /// The instruction is now part of another: its fault is reported as its own.
@@ -241,7 +295,7 @@ impl Lower<'_> {
         let sequence = std::mem::take(&mut self.sequence);
         let (origin, site) = (self.origin, self.site);
         self.site = NO_SITE;
-        rules::lower(self, inst);
+        self.by_rules(inst);
         (self.origin, self.site) = (origin, site);
         let made = std::mem::replace(&mut self.sequence, sequence);
         self.before.extend(made);
@@ -290,9 +344,12 @@ impl Lower<'_> {
                 if self.sunk[inst.index()] || !self.is_needed(inst) {
                     continue;
                 }
+                if let Some(log) = &mut self.log {
+                    log.instruction(inst);
+                }
                 if !matches!(data.op.info().kind, OpKind::Ordinary) {
                     self.control(inst, own, &mut blocks[n], &number)?;
-                } else if !is_cheap_constant(data.op) && !rules::lower(self, inst) {
+                } else if !is_cheap_constant(data.op) && !self.by_rules(inst) {
                     return Err(CompileError::new(ErrorKind::Unsupported, format!("no rule lowers {}", data.op.name())));
                 }
                 insts.extend(self.sequence.drain(..).rev());
@@ -376,7 +433,7 @@ impl Lower<'_> {
                 match op {
                     Op::Br => self.sequence.push((MInst::Jump, self.origin)),
                     Op::BrIf => {
-                        rules::lower(self, inst);
+                        self.by_rules(inst);
                         let (cc, second) = self.branch.take().unwrap_or((Cc::NE, None));
                         self.sequence.push((MInst::Branch { cc, second }, self.origin));
                     }
@@ -472,6 +529,6 @@ impl Lower<'_> {
 }
 
 /// Constants made at each use instead of kept in registers.
-fn is_cheap_constant(op: Op) -> bool {
+pub fn is_cheap_constant(op: Op) -> bool {
     matches!(op, Op::I32Const | Op::I64Const)
 }

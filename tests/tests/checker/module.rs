@@ -6,10 +6,10 @@
 
 use iced_x86::{BlockEncoder, BlockEncoderOptions, Code, Decoder, DecoderOptions, Instruction, InstructionBlock, Register};
 use vwasm::claims::claims;
+use vwasm::claims::{write, write_number};
 use vwasm::emit::thunk::far_thunk;
 use vwasm::ir::Type;
 use vwasm::lower::convention::Convention;
-use vwasm::claims::{write, write_number};
 use vwasm_checker::claims::Claims;
 use vwasm_checker::layout::{InstanceLayout, InstanceShape, TrapCode};
 use vwasm_checker::{Class, Module, Reason, Rejection, Signature, Unit, check};
@@ -206,7 +206,11 @@ impl Built {
         verdict
     }
 
-    pub fn verdict_with(&self, data: &[u8], make: &dyn Fn(&Module<'_>, &InstanceLayout, usize) -> Vec<u8>) -> Result<(), Rejection> {
+    pub fn verdict_with(
+        &self,
+        data: &[u8],
+        make: &dyn Fn(&Module<'_>, &InstanceLayout, usize) -> Vec<u8>,
+    ) -> Result<(), Rejection> {
         let fields = InstanceLayout::new(&SHAPE).expect("a small instance");
         let mut sites: Vec<[u32; 3]> = Vec::new();
         for unit in &self.units[5..] {
