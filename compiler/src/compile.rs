@@ -11,6 +11,7 @@ use crate::frontend::Translator;
 use crate::ir;
 use crate::layout::MAX_FRAME;
 use crate::limits;
+use crate::lines::lines;
 use crate::lower::convention::Convention;
 use crate::lower::lower;
 use crate::lower::rules::UNPROVED;
@@ -33,13 +34,15 @@ pub struct Options {
     /// Changes each function's instructions before registers are allocated, as a broken compiler might: for the tests that
     /// show the checker to notice.
     pub sabotage: Option<fn(&mut VCode)>,
+    /// Count fuel: the program ends with a trap when it has used up what it was given.
+    pub fuel: bool,
     /// A rule (by number) to do without, to see what it is worth. The last rule of a `lower` or `form` block stays.
     pub without: Option<u16>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { cpu: CpuFeatures::V3, keep_origins: false, sabotage: None, without: None }
+        Options { cpu: CpuFeatures::V3, keep_origins: false, sabotage: None, fuel: false, without: None }
     }
 }
 
@@ -77,17 +80,17 @@ fn machine_env() -> MachineEnv {
 }
 
 /// The function as the frontend gives it.
-pub(crate) fn read(module: &Module<'_>, defined: usize) -> Result<ir::Function> {
+pub(crate) fn read(module: &Module<'_>, defined: usize, options: &Options) -> Result<ir::Function> {
     let index = module.imported_functions + defined as u32;
     let mut allocations = wasmparser::FuncValidatorAllocations::default();
-    Translator::translate(module, index, &module.bodies[defined], &mut allocations)
+    Translator::translate(module, index, &module.bodies[defined], options.fuel, &mut allocations)
 }
 
 /// The functions that are copied to where they are called.
 pub fn inlined(module: &Module<'_>, options: &Options) -> inline::Bodies {
     inline::bodies(module, |defined| {
         // An invalid body is reported when its own turn comes.
-        let mut func = read(module, defined).ok()?;
+        let mut func = read(module, defined, options).ok()?;
         simplify::run(&mut func, options.without).ok()?;
         Some(func)
     })
@@ -95,7 +98,7 @@ pub fn inlined(module: &Module<'_>, options: &Options) -> inline::Bodies {
 
 /// Translates and optimises one function.
 pub fn translate(module: &Module<'_>, bodies: &inline::Bodies, defined: usize, options: &Options) -> Result<ir::Function> {
-    let mut func = read(module, defined)?;
+    let mut func = read(module, defined, options)?;
     inline::run(&mut func, bodies);
     simplify::run(&mut func, options.without).map_err(|error| in_function(module, defined, error))?;
     cfg::split_critical_edges(&mut func);
@@ -252,6 +255,8 @@ fn link(module: &Module<'_>, functions: Vec<CompiledFunction>, bodies: usize) ->
         })
         .collect();
     manifest.far_thunks = starts[bodies..].iter().map(|&start| start as u32).collect();
+    let lines = lines(module.debug, &sites);
+    (manifest.lines, manifest.line_count) = (lines.records, lines.count);
     (manifest.frames, manifest.sites) = (frames, sites);
     for segment in &module.data {
         let mode = mode(&segment.mode);

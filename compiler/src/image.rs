@@ -1,10 +1,11 @@
 //! The executable: the prebuilt stub's segments and the payload's, as an ELF file.
 //!
-//! Takes a compiled module; gives the file's bytes. Every segment begins on a page of the file of its own and is padded to a
+//! Takes a compiled module; gives the file's bytes, with a symbol table behind them or without. Every segment begins on a page of the file of its own and is padded to a
 //! whole page (code with int3), so the kernel maps nothing but what is listed. No segment is writable and executable.
 
 use crate::compile::Compiled;
 use crate::error::{CompileError, ErrorKind, Result};
+use crate::symbols;
 use vwasm_runtime::image::{ImageHeader, PAGE, PAYLOAD_ADDRESS, round_up};
 
 /// The stub, built with the compiler.
@@ -61,8 +62,33 @@ pub(crate) fn stub_segments() -> Result<(u64, Vec<Segment>)> {
     Ok((entry, segments))
 }
 
-/// The executable of a compiled module.
+/// Where something is, once mapped and in the file.
+#[derive(Clone, Copy, Debug)]
+pub struct Placed {
+    pub address: u64,
+    pub offset: u64,
+    pub size: u64,
+}
+
+/// The executable of a compiled module, with its functions' names for tools.
 pub fn executable(compiled: &Compiled) -> Result<Vec<u8>> {
+    let (mut file, code) = build(compiled)?;
+    let at = file.len() as u64;
+    file.extend(symbols::sections(&compiled.manifest, code, at));
+    file[40..48].copy_from_slice(&at.to_le_bytes());
+    for (place, half) in [(60, symbols::SECTIONS), (62, symbols::SHSTRTAB)] {
+        file[place..place + 2].copy_from_slice(&half.to_le_bytes());
+    }
+    Ok(file)
+}
+
+/// The same without a symbol table.
+pub fn without_symbols(compiled: &Compiled) -> Result<Vec<u8>> {
+    Ok(build(compiled)?.0)
+}
+
+/// The file without section headers, and where its code is.
+fn build(compiled: &Compiled) -> Result<(Vec<u8>, Placed)> {
     let (entry, mut segments) = stub_segments()?;
     let manifest = compiled.manifest.encode();
     let lengths = [&manifest, &compiled.claims, &compiled.code, &compiled.data].map(|part| part.len() as u64);
@@ -80,6 +106,7 @@ pub fn executable(compiled: &Compiled) -> Result<Vec<u8>> {
             segments.push(Segment { flags, address, memory_size: bytes.len() as u64, bytes, offset: 0, fill });
         }
     }
+    let mut code = Placed { address: header.code, offset: 0, size: header.code_length };
     let count = segments.len() + 1;
     let mut file = Vec::new();
     file.extend_from_slice(&[0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
@@ -112,6 +139,9 @@ pub fn executable(compiled: &Compiled) -> Result<Vec<u8>> {
         file.resize(at as usize, 0);
         file.extend_from_slice(&segment.bytes);
         file.resize(round_up(file.len() as u64, PAGE) as usize, segment.fill);
+        if segment.address == header.code && !compiled.code.is_empty() {
+            code.offset = at;
+        }
     }
-    Ok(file)
+    Ok((file, code))
 }

@@ -11,6 +11,7 @@ const MORE: &str = "\
 Examples:
   vwasm compile app.wasm -o app --dir data::/data    an executable that sees ./data as /data
   vwasm run app.wasm --flag file                     compile and run; what follows the module is the program's
+  vwasm run --fuel 1000000000 app.wasm               end it after so many operators, the same on every machine
   vwasm run --invoke add app.wat 1 2                 call an exported function
   vwasm compile --emit asm app.wasm                  every instruction with its Wasm offset and rule
   vwasm compile --emit obj app.wasm                  app.o and app.h, to link with a C program
@@ -34,10 +35,12 @@ struct Cli {
 enum Command {
     /// Compile a module to an executable that needs nothing else to run.
     Compile(cli::compile::CompileArgs),
-    /// Compile a module in memory and run it.
+    /// Compile a module, or find it in the cache, and run it.
     Run(cli::run::RunArgs),
     /// Check an executable, whoever wrote it: what it may do, and that it cannot leave its sandbox.
     Verify(cli::verify::VerifyArgs),
+    /// What `run` keeps of the modules it has compiled.
+    Cache(cli::cache::CacheArgs),
     /// Run official test scripts and count their assertions.
     Wast(cli::wast::WastArgs),
     /// The rules the compiler is made of, and their proofs.
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Command::Compile(args) => cli::compile::command(&args),
         Command::Run(args) => cli::run::command(&args),
         Command::Verify(args) => cli::verify::command(&args),
+        Command::Cache(args) => cli::cache::command(&args),
         Command::Wast(args) => cli::wast::command(&args),
         Command::Rules(args) => cli::rules::command(args),
     };

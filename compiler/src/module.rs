@@ -6,6 +6,7 @@
 use crate::error::{CompileError, ErrorKind, Result};
 use crate::ir::Type;
 use crate::layout::{InstanceLayout, InstanceShape};
+use crate::lines::Sections;
 use rustc_hash::FxHashSet;
 use vwasm_runtime::manifest::{ConstExpr, Limits, ValueType};
 use vwasm_runtime::shown::shown;
@@ -116,6 +117,8 @@ pub struct Module<'a> {
     /// From the name section: function index and name.
     pub names: Vec<(u32, String)>,
     pub name: String,
+    /// Its DWARF, as far as it tells lines.
+    pub debug: Sections<'a>,
     /// Functions that `ref.func` names in code, sorted; their position is the number of the instance field.
     pub references: Vec<u32>,
     exported_tables: FxHashSet<u32>,
@@ -319,9 +322,16 @@ impl<'a> Module<'a> {
                     self.data.push(DataSegment { mode, bytes: data.data });
                 }
             }
+            Payload::CodeSectionStart { unchecked_range, .. } => self.debug.code = unchecked_range.start as u32,
             Payload::CustomSection(section) => {
                 if let KnownCustom::Name(names) = section.as_known() {
                     self.name_section(names);
+                }
+                match section.name() {
+                    ".debug_line" => self.debug.line = section.data(),
+                    ".debug_line_str" => self.debug.line_strings = section.data(),
+                    ".debug_str" => self.debug.strings = section.data(),
+                    _ => {}
                 }
             }
             _ => {}

@@ -10,6 +10,7 @@ use crate::error::CompileError;
 use crate::ir::eval::fold;
 use crate::ir::op::region;
 use crate::ir::{Block, ENTRY, Function, Inst, Op, OpKind, Type, Value, ValueDef, constant_op};
+use crate::layout::INSTANCE_FUEL;
 use crate::limits::exceeded;
 use crate::why::Log;
 use rustc_hash::FxHashMap;
@@ -197,6 +198,8 @@ fn run_with(func: &mut Function, without: Option<u16>, log: Option<&mut Log>) ->
 fn rebuild(builder: &mut Builder, block: Block) {
     let old = std::mem::take(&mut builder.func.blocks[block.index()].insts);
     builder.insts = Vec::with_capacity(old.len());
+    // The fuel's field, while nobody else can have changed it: an inlined function goes on with what its caller left there.
+    let mut fuel = None;
     for inst in old {
         let span = builder.func.inst(inst).args;
         for at in span.range() {
@@ -204,8 +207,16 @@ fn rebuild(builder: &mut Builder, block: Block) {
         }
         let data = *builder.func.inst(inst);
         builder.wasm_offset = data.wasm_offset;
-        if data.op == Op::BrIf {
-            fold_branch(builder, inst);
+        let is_fuel = data.imm as u32 as i32 == INSTANCE_FUEL;
+        match data.op {
+            Op::BrIf => fold_branch(builder, inst),
+            Op::I64GlobalSet if is_fuel => fuel = Some(builder.func.args(inst)[0]),
+            Op::I64GlobalGet if is_fuel && let Some(value) = fuel => {
+                builder.func.values[data.first_result as usize].def = ValueDef::Alias(value);
+                continue;
+            }
+            op if op.info().kind != OpKind::Ordinary => fuel = None,
+            _ => {}
         }
         if !reusable(data.op) {
             builder.insts.push(inst);

@@ -213,6 +213,23 @@ pub fn file(file: &[u8]) -> Result<Verified> {
     })
 }
 
+/// A compiled module back from its executable, if that is accepted.
+pub fn load(file: &[u8]) -> Result<Compiled> {
+    let payload = crate::executable::read(file)?;
+    let manifest = manifest(payload.manifest)?;
+    check(&manifest, payload.code, payload.data, payload.claims)?;
+    if !manifest.is_consistent(payload.code.len() as u64, payload.data.len() as u64) {
+        return refuse("the manifest contradicts itself");
+    }
+    Ok(Compiled {
+        code: payload.code.to_vec(),
+        data: payload.data.to_vec(),
+        claims: payload.claims.to_vec(),
+        manifest,
+        functions: Vec::new(),
+    })
+}
+
 /// A manifest that can be run with.
 pub fn manifest(bytes: &[u8]) -> Result<Manifest> {
     let Ok(manifest) = Manifest::decode(bytes) else { return refuse("the manifest cannot be read") };
@@ -266,6 +283,7 @@ impl std::fmt::Display for Verified {
             ("open files", grants.max_open_files.map(u64::from)),
             ("bytes of output", grants.max_output),
             ("milliseconds", grants.timeout),
+            ("units of fuel, if its code counts them (which is not checked)", grants.fuel),
         ];
         for (what, limit) in limits {
             if let Some(limit) = limit {

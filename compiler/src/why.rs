@@ -86,7 +86,7 @@ pub struct Explanation {
 
 /// Compiles a function, as far as rules go, and tells of every choice.
 pub fn explain(module: &Module<'_>, bodies: &inline::Bodies, defined: usize, options: &Options) -> Result<Explanation> {
-    let mut func = compile::read(module, defined)?;
+    let mut func = compile::read(module, defined, options)?;
     inline::run(&mut func, bodies);
     let mut log = Log::default();
     simplify::explain(&mut func, &mut log)?;

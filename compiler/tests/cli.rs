@@ -31,6 +31,7 @@ impl Scratch {
         Command::new(env!("CARGO_BIN_EXE_vwasm"))
             .args(args)
             .current_dir(&self.0)
+            .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
             .stdin(Stdio::null())
             .output()
             .expect("the command runs")
@@ -115,7 +116,7 @@ fn statuses() {
         assert_eq!(code(&scratch.vwasm(&["run", option, value, "hello.wat"])), Some(42), "{option} {value}");
     }
     let output = scratch.vwasm(&["run", "--max-memory", "0", "hello.wat"]);
-    assert_eq!(code(&output), Some(1), "a memory of one page does not fit in none");
+    assert_eq!(code(&output), Some(134), "a memory of one page does not fit in none");
     scratch.write(
         "passes.wast",
         "(module (func (export \"f\") (result i32) (i32.const 1)))(assert_return (invoke \"f\") (i32.const 1))",
@@ -152,6 +153,7 @@ fn what_follows_the_module_is_the_programs() {
         for before in [&["run"][..], &["run", "--jobs", "1"], &["run", "--"]] {
             let mut command = Command::new(env!("CARGO_BIN_EXE_vwasm"));
             command.args(before).arg("echo.wat").args(arguments).current_dir(&scratch.0);
+            command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
             let output = command.output().expect("it runs");
             let given: Vec<&[u8]> = output.stdout.split(|byte| *byte == 0).collect();
             let mut wanted = vec!["echo.wat".as_bytes()];
@@ -358,6 +360,34 @@ fn help_teaches() {
     for part in ["Examples:", "vwasm compile app.wasm -o app", "134", "Exit status"] {
         assert!(text.contains(part), "no `{part}` in {text}");
     }
+}
+
+/// `vwasm run` becomes the program, with everything that confines one.
+#[test]
+fn run_is_confined() {
+    let scratch = Scratch::new("confined");
+    scratch.write("forever.wat", "(module (func (export \"_start\") (loop (br 0))))");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_vwasm"))
+        .args(["run", "--timeout", "60", "forever.wat"])
+        .current_dir(&scratch.0)
+        .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let status = || std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("its status");
+    let start = std::time::Instant::now();
+    let field = |name: &str| {
+        let status = status();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_string());
+        line.unwrap_or_default()
+    };
+    while field("Seccomp:") != "2" && start.elapsed() < Duration::from_secs(30) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let found = [field("Seccomp:"), field("NoNewPrivs:"), field("Threads:")];
+    let _ = child.kill();
+    let _ = child.wait();
+    assert_eq!(found, ["2", "1", "1"]);
 }
 
 /// The counts of a rule in a table of `rules cover`.

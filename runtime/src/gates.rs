@@ -51,6 +51,9 @@ fn reference_at(store: &Store, instance: u32, address: u64) -> Option<u32> {
 
 pub extern "C" fn host_dispatch(frame: &mut GateFrame) -> u32 {
     let (store, instance) = caller(frame);
+    if let Err(code) = store.charge(0) {
+        return leave(store, frame, Trap::code(code));
+    }
     match host_function(store, instance, frame) {
         0 if interrupt::take() => leave(store, frame, Trap::timeout()),
         outcome => outcome,
@@ -133,13 +136,25 @@ pub extern "C" fn gate_dispatch(frame: &mut GateFrame) -> u32 {
     let Some(gate) = Gate::from_number(frame.selector as u32) else {
         return leave(store, frame, Trap::host("unknown gate"));
     };
-    match service(store, instance, gate, args) {
+    match store.charge(units(gate, args)).and_then(|()| service(store, instance, gate, args)) {
         _ if interrupt::take() => leave(store, frame, Trap::timeout()),
         Ok(value) => {
             frame.integers[0] = u64::from(value);
             0
         }
         Err(code) => leave(store, frame, Trap::code(code)),
+    }
+}
+
+/// What a service costs in fuel, beside the operator that asks for it.
+fn units(gate: Gate, args: [u32; 6]) -> u32 {
+    match gate {
+        Gate::MemoryCopy | Gate::MemoryInit => args[4] / 64,
+        Gate::MemoryFill => args[3] / 64,
+        Gate::TableCopy | Gate::TableInit => args[4],
+        Gate::TableFill => args[3],
+        Gate::TableGrow => args[2],
+        Gate::MemoryGrow | Gate::DataDrop | Gate::ElemDrop | Gate::TableSet => 0,
     }
 }
 
@@ -163,7 +178,13 @@ fn service(store: &mut Store, instance: u32, gate: Gate, args: [u32; 6]) -> Resu
                 unsafe { core::ptr::copy(from.add(at as usize), to.add(at as usize), length as usize) };
             });
         }
-        Gate::MemoryInit => store.memory_init(instance, args[1], args[2], args[3], args[4])?,
+        Gate::MemoryInit => {
+            let [_, segment, destination, source, length, _] = args;
+            initialise(destination, source, length, MEMORY_CHUNK, |destination, source, length| {
+                store.memory_init(instance, segment, destination, source, length)
+            })
+            .ok_or(TrapCode::OutOfBoundsMemoryAccess)??;
+        }
         Gate::MemoryGrow => {
             let memory = store.instances[instance as usize].memory.ok_or(TrapCode::OutOfBoundsMemoryAccess)?;
             let region = store.region_of_memory(memory).ok_or(TrapCode::OutOfBoundsMemoryAccess)?;
@@ -179,7 +200,13 @@ fn service(store: &mut Store, instance: u32, gate: Gate, args: [u32; 6]) -> Resu
                 *dropped = true;
             }
         }
-        Gate::TableInit => store.table_init(instance, args[0], args[1], args[2], args[3], args[4])?,
+        Gate::TableInit => {
+            let [table, segment, destination, source, length, _] = args;
+            initialise(destination, source, length, TABLE_CHUNK, |destination, source, length| {
+                store.table_init(instance, table, segment, destination, source, length)
+            })
+            .ok_or(TrapCode::OutOfBoundsTableAccess)??;
+        }
         Gate::TableSet => {
             let table = table(store, instance, args[0])?;
             let slot = slot_for(store, table, args[2])?;
@@ -239,7 +266,7 @@ fn service(store: &mut Store, instance: u32, gate: Gate, args: [u32; 6]) -> Resu
 }
 
 /// What is done between two looks at the clock: well below a millisecond of work.
-const MEMORY_CHUNK: u32 = 4 << 20;
+const MEMORY_CHUNK: u32 = 1 << 20;
 const TABLE_CHUNK: u32 = 1 << 16;
 
 /// Does something to a length in chunks, from the end if `backwards`; stops when the guest's time is over.
@@ -250,6 +277,26 @@ fn chunks(length: u32, chunk: u32, backwards: bool, mut action: impl FnMut(u32, 
         action(if backwards { length - done - size } else { done }, size);
         done += size;
     }
+}
+
+/// Copies out of a segment in chunks, the last one first: if it is in bounds, all are, so nothing is written unless everything
+/// can be. None if an end is beyond 32 bits.
+fn initialise(
+    destination: u32,
+    source: u32,
+    length: u32,
+    chunk: u32,
+    mut copy: impl FnMut(u32, u32, u32) -> Result<(), TrapCode>,
+) -> Option<Result<(), TrapCode>> {
+    destination.max(source).checked_add(length)?;
+    // A length of zero is checked like any other.
+    let mut outcome = if length == 0 { copy(destination, source, 0) } else { Ok(()) };
+    chunks(length, chunk, true, |at, length| {
+        if outcome.is_ok() {
+            outcome = copy(destination + at, source + at, length);
+        }
+    });
+    Some(outcome)
 }
 
 /// Start of a range of the instance's memory, checked.

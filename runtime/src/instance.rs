@@ -170,6 +170,7 @@ impl Store {
         region.write_u64(INSTANCE_MEMORY_PAGES, region.pages);
         region.write_u64(INSTANCE_CONTEXT, &raw const *self.context as u64);
         region.write_u64(INSTANCE_INSTANCE, self.instances.len() as u64);
+        region.write_u64(INSTANCE_FUEL, self.initial_fuel());
         let imported_memories = manifest.shape.memory_imports as usize;
         for (number, &memory) in memories.iter().take(imported_memories).enumerate() {
             let owner = self.memories[memory as usize].region as usize;

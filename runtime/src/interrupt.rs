@@ -1,4 +1,4 @@
-//! A limit on the guest's time, at no cost to its code.
+//! A limit on the guest's time, and ending it from another thread, at no cost to its code.
 //!
 //! A timer sends this thread a signal when the time is over, and again and again after that. If the signal finds guest code at
 //! work, it becomes a trap at once; if host code, a flag is set that gates look at before they go back and calls that wait look
@@ -18,6 +18,11 @@ pub struct Deadline {
 impl Deadline {
     /// Starts the clock.
     pub fn start(milliseconds: u64) -> Result<Deadline, i32> {
+        Deadline::of_thread(this_thread(), milliseconds)
+    }
+
+    /// A clock that ends another thread's guest.
+    fn of_thread(thread: u64, milliseconds: u64) -> Result<Deadline, i32> {
         const MONOTONIC: usize = 1;
         const SIGEV_THREAD_ID: u64 = 4;
         signal::install_timer();
@@ -28,10 +33,9 @@ impl Deadline {
         let time = if milliseconds == 0 { [0, AGAIN, 0, 1] } else { time };
         // SAFETY: the kernel reads the event and the times, and writes the timer's number.
         unsafe {
-            let thread = sys::check(sys::syscall(number::GETTID, [0; 6]))?;
             event[0] = signal::TIMER_VALUE;
             event[1] = signal::SIGALRM as u64 | SIGEV_THREAD_ID << 32;
-            event[2] = thread as u64;
+            event[2] = thread;
             let create = [MONOTONIC, event.as_ptr() as usize, &raw mut timer as usize, 0, 0, 0];
             sys::check(sys::syscall(number::TIMER_CREATE, create))?;
             let deadline = Deadline { timer };
@@ -46,6 +50,69 @@ impl Drop for Deadline {
         // SAFETY: the timer is this object's own.
         unsafe { sys::syscall(number::TIMER_DELETE, [self.timer as usize, 0, 0, 0, 0, 0]) };
     }
+}
+
+#[cfg(not(freestanding))]
+pub use handle::InterruptHandle;
+
+/// Ending guest code from another thread: a timer for the thread that runs it, which is due at once.
+#[cfg(not(freestanding))]
+mod handle {
+    use super::{Deadline, this_thread};
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    #[derive(Default)]
+    struct State {
+        /// The thread inside the store, while one is.
+        running: Option<u64>,
+        asked: bool,
+        timer: Option<Deadline>,
+    }
+
+    /// Ends what a store runs, from any thread.
+    #[derive(Clone, Default)]
+    pub struct InterruptHandle(Arc<Mutex<State>>);
+
+    impl InterruptHandle {
+        fn with<T>(&self, action: impl FnOnce(&mut State) -> T) -> T {
+            action(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        }
+
+        /// Ends the call into the store that is under way, or else the next one, with a trap of its own kind.
+        pub fn interrupt(&self) {
+            self.with(|state| {
+                state.asked = true;
+                if state.timer.is_none()
+                    && let Some(thread) = state.running
+                {
+                    state.timer = Deadline::of_thread(thread, 0).ok();
+                }
+            });
+        }
+
+        /// This thread goes into the store.
+        pub(crate) fn enter(&self) {
+            let this = this_thread();
+            self.with(|state| {
+                state.running = Some(this);
+                if state.asked {
+                    state.timer = Deadline::of_thread(this, 0).ok();
+                }
+            });
+        }
+
+        /// It has come back; says whether it was to.
+        pub(crate) fn leave(&self) -> bool {
+            let state = self.with(std::mem::take);
+            state.asked
+        }
+    }
+}
+
+/// The kernel's number of this thread.
+fn this_thread() -> u64 {
+    // SAFETY: takes nothing and cannot fail.
+    unsafe { sys::syscall(number::GETTID, [0; 6]) as u64 }
 }
 
 /// Whether the time of this thread's guest is over.

@@ -7,7 +7,7 @@
 //! - `layout`: numbers from `spec/sandbox.rules`; `sys`: system calls; `manifest`, `image`: what the compiler hands over
 //! - `memory`: reservations; `pool`, `dirty`: their reuse; `store`: functions, tables, memories, globals, instances
 //! - `enter`: the code between host and guest; `gates`: services for guest code
-//! - `trap`: reasons and backtraces; `signal`: faults and the timer; `interrupt`: the time limit
+//! - `trap`: reasons and backtraces; `signal`: faults and the timer; `interrupt`: the time limit; `fuel`
 //! - `wasi`: `wasi_snapshot_preview1`
 
 #![cfg_attr(freestanding, no_std)]
@@ -18,10 +18,13 @@ pub mod cpu;
 #[cfg(not(freestanding))]
 mod dirty;
 pub mod enter;
+mod fuel;
 mod gates;
 pub mod image;
 pub mod instance;
 pub mod interrupt;
+#[cfg(not(freestanding))]
+pub mod launch;
 pub mod manifest;
 mod memory;
 pub mod pool;

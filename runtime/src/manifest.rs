@@ -138,6 +138,8 @@ pub struct Grants {
     pub max_output: Option<u64>,
     /// Milliseconds of wall-clock time.
     pub timeout: Option<u64>,
+    /// Units of fuel; the code counts them.
+    pub fuel: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -170,6 +172,10 @@ pub struct Manifest {
     /// Records {function, offset in the name bytes, length}, by function; then the name bytes.
     pub names: Vec<u8>,
     pub name_count: u32,
+    /// Lines of the source: `line_count` records of u32 Wasm offset, start and length of a file's name in what follows the
+    /// records, line (0: not known); by offset, each holds until the next.
+    pub lines: Vec<u8>,
+    pub line_count: u32,
     /// Rules without a proof that the compiler was built with; none in an honest build.
     pub unproved: Vec<String>,
 }
@@ -409,10 +415,13 @@ impl Manifest {
         w.u32(self.grants.max_open_files.unwrap_or(u32::MAX));
         w.u64(self.grants.max_output.unwrap_or(u64::MAX));
         w.u64(self.grants.timeout.unwrap_or(u64::MAX));
+        w.u64(self.grants.fuel.unwrap_or(u64::MAX));
         w.bytes(&self.frames);
         w.bytes(&self.sites);
         w.u32(self.name_count);
         w.bytes(&self.names);
+        w.u32(self.line_count);
+        w.bytes(&self.lines);
         w.list(&self.unproved, |w, rule| w.bytes(rule.as_bytes()));
         w.0
     }
@@ -475,6 +484,7 @@ impl Manifest {
         let max_open_files = Some(r.u32()?).filter(|most| *most != u32::MAX);
         let max_output = Some(r.u64()?).filter(|most| *most != u64::MAX);
         let timeout = Some(r.u64()?).filter(|most| *most != u64::MAX);
+        let fuel = Some(r.u64()?).filter(|most| *most != u64::MAX);
         let grants = Grants {
             directories,
             environment,
@@ -485,11 +495,14 @@ impl Manifest {
             max_open_files,
             max_output,
             timeout,
+            fuel,
         };
         let frames = r.bytes()?.to_vec();
         let sites = r.bytes()?.to_vec();
         let name_count = r.u32()?;
         let names = r.bytes()?.to_vec();
+        let line_count = r.u32()?;
+        let lines = r.bytes()?.to_vec();
         let unproved = r.list(|r| r.string())?;
         Ok(Manifest {
             name,
@@ -513,6 +526,8 @@ impl Manifest {
             sites,
             names,
             name_count,
+            lines,
+            line_count,
             unproved,
         })
     }
@@ -587,6 +602,7 @@ impl Manifest {
             && self.frames.len() % 16 == 0
             && self.sites.len() % 12 == 0
             && records <= self.names.len()
+            && self.line_count as usize * 16 <= self.lines.len()
     }
 }
 

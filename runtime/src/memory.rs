@@ -186,6 +186,13 @@ impl Region {
         unsafe { self.base.offset(offset as isize).cast::<u64>().write_unaligned(value) }
     }
 
+    /// Reads a field at an offset from r15.
+    pub fn read_u64(&self, offset: i32) -> u64 {
+        debug_assert!(offset <= -8);
+        // SAFETY: layout offsets lie in the committed fields below the base.
+        unsafe { self.base.offset(offset as isize).cast::<u64>().read_unaligned() }
+    }
+
     pub fn write_u32(&self, offset: i32, value: u32) {
         debug_assert!(offset <= -4);
         // SAFETY: layout offsets lie in the committed fields below the base.

@@ -10,7 +10,7 @@ use crate::manifest::*;
 use crate::memory::*;
 use crate::pool::{Pool, Prepared};
 use crate::sys;
-use crate::trap::{self, Trap};
+use crate::trap::{self, Trap, TrapKind};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
@@ -284,6 +284,10 @@ pub struct Store {
     pub(crate) hosts: Vec<Host>,
     pub(crate) config: Config,
     pub(crate) pending: Option<Trap>,
+    /// What is left, if it is counted.
+    pub(crate) fuel: Option<i64>,
+    #[cfg(not(freestanding))]
+    interrupt: Option<crate::interrupt::InterruptHandle>,
     panics: Panics,
     depth: u32,
 }
@@ -348,6 +352,9 @@ impl Store {
             hosts: Vec::new(),
             config,
             pending: None,
+            fuel: None,
+            #[cfg(not(freestanding))]
+            interrupt: None,
             panics: Panics::default(),
             depth: 0,
         });
@@ -428,7 +435,7 @@ impl Store {
 
     pub fn host_memory(&mut self, limits: Limits) -> Result<Extern, i32> {
         let limit = limits.max.unwrap_or(MEMORY_MAX_PAGES).min(self.config.max_memory_pages);
-        self.regions.push(self.config.pool.host_region(-INSTANCE_INSTANCE as u32, (limits.min, limit))?);
+        self.regions.push(self.config.pool.host_region(-INSTANCE_FUEL as u32, (limits.min, limit))?);
         self.memories.push(Memory { region: self.regions.len() as u32 - 1, max: limits.max });
         Ok(Extern::Memory(self.memories.len() as u32 - 1))
     }
@@ -603,13 +610,18 @@ impl Store {
         frame.word_count = words.len() as u64;
         frame.parameter_words = parameter_words as u64;
 
-        self.depth += 1;
+        self.begin_call();
         let outcome = crate::enter::enter(&mut self.context, &mut frame);
-        self.depth -= 1;
+        self.collect_fuel();
+        let interrupted = self.end_call();
         if !outcome {
             self.panics.resume();
             let pending = self.pending.take();
-            return Err(pending.unwrap_or_else(|| trap::collect(self)));
+            let mut trap = pending.unwrap_or_else(|| trap::collect(self));
+            if interrupted && trap.kind == TrapKind::Timeout {
+                trap.kind = TrapKind::Interrupted;
+            }
+            return Err(trap);
         }
         let (mut integer, mut float, mut word) = (0, 0, parameter_words);
         for (result, ty) in results.iter_mut().zip(&ty.results) {
@@ -628,6 +640,39 @@ impl Store {
             *result = narrow(*result, *ty);
         }
         Ok(())
+    }
+
+    fn begin_call(&mut self) {
+        self.depth += 1;
+        #[cfg(not(freestanding))]
+        if let (1, Some(handle)) = (self.depth, &self.interrupt) {
+            handle.enter();
+        }
+    }
+
+    /// Gives whether another thread asked for the call to end.
+    fn end_call(&mut self) -> bool {
+        self.depth -= 1;
+        #[cfg(not(freestanding))]
+        if let (0, Some(handle)) = (self.depth, &self.interrupt) {
+            return handle.leave();
+        }
+        false
+    }
+
+    /// What other threads can end this store's calls with.
+    #[cfg(not(freestanding))]
+    pub fn interrupt_handle(&mut self) -> crate::interrupt::InterruptHandle {
+        crate::signal::install_timer();
+        let inside = self.depth > 0;
+        let handle = self.interrupt.get_or_insert_with(|| {
+            let handle = crate::interrupt::InterruptHandle::default();
+            if inside {
+                handle.enter();
+            }
+            handle
+        });
+        handle.clone()
     }
 
     pub(crate) fn call_host(

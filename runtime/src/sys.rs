@@ -55,6 +55,7 @@ pub mod number {
     pub const SECCOMP: usize = 317;
     pub const GETRANDOM: usize = 318;
     pub const MEMFD_CREATE: usize = 319;
+    pub const EXECVEAT: usize = 322;
     pub const OPENAT2: usize = 437;
     pub const LANDLOCK_CREATE_RULESET: usize = 444;
     pub const LANDLOCK_ADD_RULE: usize = 445;

@@ -4,7 +4,7 @@
 //! The guest stack is read within its bounds only.
 
 use crate::layout::*;
-use crate::manifest::{record, search};
+use crate::manifest::{Manifest, record, search};
 use crate::shown::shown;
 use crate::signal::{SIGBUS, SIGFPE, SIGILL, SIGSEGV};
 use crate::store::{Module, Store};
@@ -20,6 +20,8 @@ pub enum TrapKind {
     Host(String),
     /// The guest's time is over.
     Timeout,
+    /// Another thread ended it.
+    Interrupted,
 }
 
 /// What the signal handler notes for a timeout, in the place of a trap code.
@@ -33,6 +35,8 @@ pub struct TraceEntry {
     pub name: Option<String>,
     /// Offset of the instruction in the Wasm module.
     pub offset: Option<u32>,
+    /// File and line of the source.
+    pub line: Option<(String, u32)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +67,7 @@ impl Trap {
             TrapKind::Exit(status) => alloc::format!("exit with status {status}"),
             TrapKind::Host(message) => message.clone(),
             TrapKind::Timeout => "the time limit is reached".to_string(),
+            TrapKind::Interrupted => "interrupted".to_string(),
         }
     }
 
@@ -80,11 +85,13 @@ impl Trap {
             let offset = (pc - module.code as u64) as u32;
             let Some((frame_size, function)) = frame_at(module, offset) else { return };
             if function != u32::MAX {
+                let offset = site_at(module, offset).map(|(_, wasm)| wasm).filter(|wasm| *wasm != u32::MAX);
                 self.backtrace.push(TraceEntry {
                     module: module.manifest.name.clone(),
                     function,
-                    name: name_of(module, function),
-                    offset: site_at(module, offset).map(|(_, wasm)| wasm).filter(|wasm| *wasm != u32::MAX),
+                    name: function_name(&module.manifest, function),
+                    offset,
+                    line: offset.and_then(|offset| line_of(&module.manifest, offset)),
                 });
             }
             let at = rsp.wrapping_add(u64::from(frame_size));
@@ -109,6 +116,9 @@ impl Trap {
             let name = entry.name.as_deref().map(shown);
             let name = name.unwrap_or_else(|| alloc::format!("<wasm function {}>", entry.function));
             text.push_str(&alloc::format!("  {number:>3}: {offset:>8} - {module}!{name}\n"));
+            if let Some((file, line)) = &entry.line {
+                text.push_str(&alloc::format!("{:17}at {}:{line}\n", "", shown(file)));
+            }
         }
         text.push_str(&alloc::format!("wasm trap: {}\n", self.message()));
         text
@@ -131,9 +141,10 @@ fn site_at(module: &Module, offset: u32) -> Option<(u32, u32)> {
     (record(sites, 3, index, 0)? == offset).then_some((record(sites, 3, index, 1)?, record(sites, 3, index, 2)?))
 }
 
-fn name_of(module: &Module, function: u32) -> Option<String> {
-    let names = &module.manifest.names;
-    let count = module.manifest.name_count as usize;
+/// What the module calls a function.
+pub fn function_name(manifest: &Manifest, function: u32) -> Option<String> {
+    let names = &manifest.names;
+    let count = manifest.name_count as usize;
     let index = search(names, 3, count, function)?;
     if record(names, 3, index, 0)? != function {
         return None;
@@ -143,13 +154,27 @@ fn name_of(module: &Module, function: u32) -> Option<String> {
     Some(String::from_utf8_lossy(bytes).into_owned())
 }
 
+/// File and line of an offset in the module.
+fn line_of(manifest: &Manifest, offset: u32) -> Option<(String, u32)> {
+    let (lines, count) = (&manifest.lines, manifest.line_count as usize);
+    let index = search(lines, 4, count, offset)?;
+    let field = |field| record(lines, 4, index, field);
+    let start = (count * 16).checked_add(field(1)? as usize)?;
+    let name = lines.get(start..start.checked_add(field(2)? as usize)?)?;
+    let line = field(3).filter(|line| *line != 0)?;
+    Some((String::from_utf8_lossy(name).into_owned(), line))
+}
+
 /// The trap that the signal handler noted.
-pub(crate) fn collect(store: &Store) -> Trap {
+pub(crate) fn collect(store: &mut Store) -> Trap {
     let mut trap = match TrapCode::from_number(store.context.trap_code as u8) {
         _ if store.context.trap_code == TIMEOUT => Trap::timeout(),
         Some(code) => Trap::code(code),
         None => Trap::host("an unknown trap"),
     };
+    if trap.kind == TrapKind::Code(TrapCode::AllFuelConsumed) {
+        store.exhaust_fuel();
+    }
     trap.trace(store, store.context.trap_pc, store.context.trap_rsp);
     trap
 }

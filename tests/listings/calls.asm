@@ -1,18 +1,18 @@
 function 1 direct
        0  lea edi,[rdi+1]                                    ; 0x57 i32.add/add_const
-       3  lea rax,[r15-40h]                                  ; 0x58 
-       7  call qword ptr [r15-40h]                           ; 
+       3  lea rax,[r15-48h]                                  ; 0x58 
+       7  call qword ptr [r15-48h]                           ; 
        b  ret                                                ; 0x5a 
 
 function 2 indirect
-      10  mov rcx,[r15-30h]                                  ; 0x0 i64.field/load
+      10  mov rcx,[r15-38h]                                  ; 0x0 i64.field/load
       14  cmp esi,4                                          ; 0x61 call_indirect.slot_fixed/checked
       17  jae short 0000000000000032h                        ; 0x61 call_indirect.slot_fixed/checked
       19  sbb rax,rax                                        ; 0x61 call_indirect.slot_fixed/checked
       1c  and rax,rsi                                        ; 0x61 call_indirect.slot_fixed/checked
       1f  shl rax,4                                          ; 0x61 call_indirect.slot_fixed/checked
       23  add rax,rcx                                        ; 0x61 call_indirect.slot_fixed/checked
-      26  mov ecx,[r15-44h]                                  ; 0x61 i32.field/load
+      26  mov ecx,[r15-4Ch]                                  ; 0x61 i32.field/load
       2a  cmp ecx,[rax+8]                                    ; 0x61 
       2d  jne short 0000000000000034h                        ; 
       2f  call qword ptr [rax]                               ; 0x61 

@@ -1,20 +1,20 @@
 function 0 globals
-       0  mov rbp,[r15-40h]                                  ; 0x0 i64.field/load
+       0  mov rbp,[r15-48h]                                  ; 0x0 i64.field/load
        4  mov esi,1                                          ; 0x50 i32.const/any
        9  mov [rbp],esi                                      ; 0x50 i32.cell.set/store
-       c  mov rsi,[r15-58h]                                  ; 0x52 i64.global.get/load
+       c  mov rsi,[r15-60h]                                  ; 0x52 i64.global.get/load
       10  lea rsi,[rsi+1]                                    ; 0x56 i64.add/add_const
-      14  mov [r15-58h],rsi                                  ; 0x57 i64.global.set/store
-      18  mov rax,[r15-58h]                                  ; 0x59 i64.global.get/load
+      14  mov [r15-60h],rsi                                  ; 0x57 i64.global.set/store
+      18  mov rax,[r15-60h]                                  ; 0x59 i64.global.get/load
       1c  ret                                                ; 0x5b 
 
 function 1 imported_memory
-      20  mov rdx,[r15-30h]                                  ; 0x0 i64.field/load
+      20  mov rdx,[r15-38h]                                  ; 0x0 i64.field/load
       24  mov eax,[rdx+rdi+4]                                ; 0x60 i32.load/load
       28  ret                                                ; 0x63 
 
 function 2 get
-      30  mov rbp,[r15-38h]                                  ; 0x0 i64.field/load
+      30  mov rbp,[r15-40h]                                  ; 0x0 i64.field/load
       34  cmp edi,[rbp-10h]                                  ; 0x68 table.slot/checked
       37  jae short 000000000000004Ah                        ; 0x68 table.slot/checked
       39  sbb rsi,rsi                                        ; 0x68 table.slot/checked
@@ -35,7 +35,7 @@ function 3 set
       64  ret                                                ; 0x73 
 
 function 4 null
-      70  mov rsi,[r15-38h]                                  ; 0x0 i64.field/load
+      70  mov rsi,[r15-40h]                                  ; 0x0 i64.field/load
       74  cmp edi,[rsi-10h]                                  ; 0x78 table.slot/checked
       77  jae short 0000000000000092h                        ; 0x78 table.slot/checked
       79  sbb rax,rax                                        ; 0x78 table.slot/checked

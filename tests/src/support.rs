@@ -42,15 +42,19 @@ pub fn nothing() -> Grants {
 
 /// Compiles a module, binary or text.
 pub fn compiled(module: &[u8]) -> Compiled {
+    compiled_with(module, &Options::default())
+}
+
+pub fn compiled_with(module: &[u8], options: &Options) -> Compiled {
     let bytes = wat::parse_bytes(module).unwrap();
     let module = Module::decode(&bytes).unwrap();
-    compile(&module, &Options::default(), &|| {}).unwrap()
+    compile(&module, options, &|| {}).unwrap()
 }
 
 /// Writes the module's executable into a directory.
 pub fn executable(directory: &Directory, name: &str, module: &[u8], grants: Grants) -> PathBuf {
     use std::os::unix::fs::PermissionsExt;
-    let mut compiled = compiled(module);
+    let mut compiled = compiled_with(module, &Options { fuel: grants.fuel.is_some(), ..Options::default() });
     compiled.manifest.grants = grants;
     let (image, path) = (directory.path().join(format!("{name}.image")), directory.path().join(name));
     std::fs::write(&image, vwasm::image::executable(&compiled).unwrap()).unwrap();

@@ -2,7 +2,8 @@
 //!
 //! A thunk is accepted only if it is this sequence. It is entered with rax = the address of a slot whose far entry it is, so
 //! the slot's reference names a function record whose owner's r15 and entry it takes; it copies the caller's words to a
-//! frame of its own and the result words back, and restores r15 from its frame, which no other code can address.
+//! frame of its own and the result words back, and restores r15 from its frame, which no other code can address. The fuel goes
+//! from the one instance's field to the other's.
 
 use crate::form::Operands;
 use crate::layout;
@@ -33,6 +34,16 @@ fn store(register: Register, displacement: i64) -> Expected {
     plain(Code::Mov_rm64_r64, register, (Register::RSP, displacement), 0)
 }
 
+/// Takes r15 from a word, and the fuel along through a register.
+fn switch(fuel: Register, base: Register, displacement: i64) -> [Expected; 3] {
+    let field = (Register::R15, layout::INSTANCE_FUEL.into());
+    [
+        plain(Code::Mov_r64_rm64, fuel, field, 0),
+        load(Register::R15, base, displacement),
+        plain(Code::Mov_rm64_r64, fuel, field, 0),
+    ]
+}
+
 fn matches(expected: &Expected, found: &Instruction) -> bool {
     let (mut register, mut memory, mut immediate) = (Register::None, NONE, 0);
     for n in 0..found.op_count() {
@@ -55,7 +66,7 @@ fn matches(expected: &Expected, found: &Instruction) -> bool {
 /// Where the thunk differs from the one of its signature: offset in the code; None if it does not. `sites` is told the
 /// offset of the call's return address.
 pub fn difference(code: &[u8], start: u32, end: u32, signature: &Signature) -> Result<u32, u32> {
-    use Register::{R11D, R15, RAX, RSP};
+    use Register::{R10, R11D, R15, RAX, RSP};
     let (parameters, results) = (signature.parameters.words.len() as i64, signature.results.words.len() as i64);
     let saved = 8 * (parameters + results);
     let frame = saved + 8;
@@ -72,9 +83,9 @@ pub fn difference(code: &[u8], start: u32, end: u32, signature: &Signature) -> R
         plain(Code::Mov_r32_rm32, R11D, (RAX, layout::SLOT_REFERENCE.into()), 0),
         plain(Code::Shl_rm64_imm8, SCRATCH, NONE, layout::FUNCTION_SIZE.trailing_zeros().into()),
         plain(Code::Add_r64_rm64, SCRATCH, (R15, layout::INSTANCE_FUNCTIONS.into()), 0),
-        load(R15, SCRATCH, layout::FUNCTION_INSTANCE.into()),
-        plain(Code::Call_rm64, Register::None, (SCRATCH, layout::FUNCTION_CODE.into()), 0),
     ]);
+    let entry = plain(Code::Call_rm64, Register::None, (SCRATCH, layout::FUNCTION_CODE.into()), 0);
+    let before = before.chain(switch(R10, SCRATCH, layout::FUNCTION_INSTANCE.into())).chain([entry]);
     let back = if pop == 0 {
         plain(Code::Retnq, Register::None, NONE, 0)
     } else {
@@ -83,7 +94,7 @@ pub fn difference(code: &[u8], start: u32, end: u32, signature: &Signature) -> R
     let after = (pop != 0)
         .then(|| sub(pop))
         .into_iter()
-        .chain([load(R15, RSP, saved)])
+        .chain(switch(R10, RSP, saved))
         .chain(copy(results, 8 * parameters, incoming + 8 * parameters))
         .chain([stack(Code::Add_rm64_imm8, Code::Add_rm64_imm32, frame as u64), back]);
 

@@ -2,7 +2,7 @@
 
 use super::imports::check_imports;
 use super::options::{Grants, Target, grants, options};
-use super::{Result, compile_file, in_file, output, read_module};
+use super::{Result, compile_file, in_file, named, output, read_module};
 use clap::{Args, ValueEnum};
 use std::io::Write;
 use std::path::PathBuf;
@@ -20,6 +20,9 @@ pub struct CompileArgs {
     /// What to write.
     #[arg(long, value_enum, default_value = "exe")]
     emit: Emit,
+    /// Leave out what serves only those who debug: the symbol table, and the source lines of backtraces.
+    #[arg(long)]
+    strip: bool,
     #[command(flatten)]
     target: Target,
     #[command(flatten)]
@@ -49,12 +52,18 @@ pub fn command(args: &CompileArgs) -> Result<ExitCode> {
 fn write(args: &CompileArgs) -> Result<()> {
     let bytes = read_module(&args.module)?;
     let module = Module::decode(&bytes)?;
-    let mut options = options(&args.target)?;
+    let mut options = options(&args.target, args.grants.fuel.is_some())?;
     let text = match args.emit {
         Emit::Exe => {
             let path = output::file(&args.module, args.output.as_deref())?;
             check_imports(&module)?;
-            let image = vwasm::image::executable(&compile_with_grants(args, &module, &options)?)?;
+            let mut compiled = compile_with_grants(args, &module, &options)?;
+            let image = if args.strip {
+                (compiled.manifest.lines, compiled.manifest.line_count) = (Vec::new(), 0);
+                vwasm::image::without_symbols(&compiled)?
+            } else {
+                vwasm::image::executable(&compiled)?
+            };
             return output::write(&[output::File { path: &path, bytes: &image, executable: true }]);
         }
         Emit::Obj => {
@@ -79,7 +88,7 @@ fn write(args: &CompileArgs) -> Result<()> {
         }
         Emit::Asm => {
             options.keep_origins = true;
-            vwasm::listing::listing(&module, &compile_file(&args.module, &module, &options)?)
+            vwasm::listing::listing(&module, &compile_file(&module, &options)?)
         }
     };
     match &args.output {
@@ -97,7 +106,7 @@ fn write(args: &CompileArgs) -> Result<()> {
 
 /// The module compiled, with what the command grants it.
 fn compile_with_grants(args: &CompileArgs, module: &Module<'_>, options: &Options) -> Result<Compiled> {
-    let mut compiled = compile_file(&args.module, module, options)?;
+    let mut compiled = named(compile_file(module, options)?, &args.module);
     compiled.manifest.grants = grants(&args.grants)?;
     Ok(compiled)
 }

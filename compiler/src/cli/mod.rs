@@ -7,6 +7,7 @@ use vwasm::error::{CompileError, ErrorKind};
 use vwasm::module::Module;
 use vwasm_runtime::shown::shown;
 
+pub mod cache;
 pub mod compile;
 mod imports;
 mod options;
@@ -47,8 +48,8 @@ fn read_module(path: &Path) -> Result<Vec<u8>> {
         .map_err(|error| CompileError::new(ErrorKind::Malformed, format!("{}: {error}", path.display())))
 }
 
-/// Compiles a module, says how far it is if that takes long, and names a nameless module after its file.
-fn compile_file(path: &Path, module: &Module<'_>, options: &Options) -> Result<Compiled> {
+/// Compiles a module, and says how far it is if that takes long.
+fn compile_file(module: &Module<'_>, options: &Options) -> Result<Compiled> {
     let total = module.bodies.len();
     let done = std::sync::atomic::AtomicUsize::new(0);
     let shown = total > 2000 && std::io::stderr().is_terminal();
@@ -61,9 +62,13 @@ fn compile_file(path: &Path, module: &Module<'_>, options: &Options) -> Result<C
     if shown {
         eprint!("\r{:60}\r", "");
     }
-    let mut compiled = compiled?;
+    compiled
+}
+
+/// A nameless module gets the name of its file.
+fn named(mut compiled: Compiled, path: &Path) -> Compiled {
     if compiled.manifest.name.is_empty() {
         compiled.manifest.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     }
-    Ok(compiled)
+    compiled
 }

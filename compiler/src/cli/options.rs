@@ -52,12 +52,16 @@ pub struct Grants {
     /// Seconds after which the program ends with a trap.
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<f64>,
+    /// Units of fuel after which the program ends with a trap: one for each operator and call it executes, on every machine
+    /// the same.
+    #[arg(long, value_name = "UNITS", value_parser = clap::value_parser!(u64).range(..i64::MAX as u64))]
+    pub fuel: Option<u64>,
     /// Give the program a socket that it is started with, by its descriptor. May be repeated.
     #[arg(long = "socket", value_name = "FD")]
     sockets: Vec<u32>,
 }
 
-pub fn options(target: &Target) -> Result<Options> {
+pub fn options(target: &Target, fuel: bool) -> Result<Options> {
     if let Some(jobs) = target.jobs {
         // A second call would find the pool built already; one command makes one.
         let _ = rayon::ThreadPoolBuilder::new().num_threads(usize::from(jobs)).build_global();
@@ -67,7 +71,7 @@ pub fn options(target: &Target) -> Result<Options> {
         Cpu::V3 | Cpu::V4 => CpuFeatures::V3,
         Cpu::Native => CpuFeatures(vwasm_runtime::cpu::features()),
     };
-    Ok(Options { cpu, ..Options::default() })
+    Ok(Options { cpu, fuel, ..Options::default() })
 }
 
 fn directory(text: &str) -> (String, String) {
@@ -113,5 +117,6 @@ pub fn grants(grants: &Grants) -> Result<vwasm_runtime::manifest::Grants> {
         max_open_files: grants.max_open_files,
         max_output: grants.max_output,
         timeout: grants.timeout.map(|seconds| (seconds * 1000.0) as u64),
+        fuel: grants.fuel,
     })
 }

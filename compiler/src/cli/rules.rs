@@ -210,7 +210,7 @@ fn offset(text: &str) -> Option<u32> {
 fn why(args: &WhyArgs) -> Result<()> {
     let bytes = read_module(&args.module)?;
     let module = Module::decode(&bytes)?;
-    let options = options(&args.target)?;
+    let options = options(&args.target, false)?;
     let wrong = |message: String| CompileError::new(ErrorKind::Io, format!("{}: {message}", args.module.display()));
     let (index, at) = match (function(&module, &args.function), args.function.rsplit_once('@')) {
         (Some(index), _) => (Some(index), None),

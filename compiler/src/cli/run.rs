@@ -1,18 +1,24 @@
-//! `vwasm run`: compiles in memory and executes, in this process.
+//! `vwasm run`: compiles, or finds in the cache, and runs.
+//!
+//! The program becomes the executable that `vwasm compile` would write, in memory, and this process becomes the program: so
+//! it is confined like one. Only `--invoke` calls a function in this process, which is not confined.
 
+use super::cache::{Cache, Key};
 use super::imports::check_imports;
 use super::options::{Grants, Target, grants, options};
-use super::{Result, compile_file, in_file, read_module};
+use super::{Result, compile_file, in_file, named, read_module};
 use clap::Args;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use vwasm::compile::Compiled;
 use vwasm::error::{CompileError, ErrorKind};
 use vwasm::module::Module;
 use vwasm_runtime::instance::InstantiateError;
 use vwasm_runtime::interrupt::Deadline;
+use vwasm_runtime::launch::launch;
 use vwasm_runtime::manifest::ValueType;
 use vwasm_runtime::shown::shown;
 use vwasm_runtime::store::{self, Extern, Store};
@@ -29,6 +35,12 @@ pub struct RunArgs {
     /// Call this exported function instead of the program's start, with the arguments as numbers.
     #[arg(long, value_name = "FUNCTION")]
     invoke: Option<String>,
+    /// Compile anew, and keep nothing.
+    #[arg(long)]
+    no_cache: bool,
+    /// Say on standard error what became of the cache.
+    #[arg(long, short)]
+    verbose: bool,
     /// The module, binary (.wasm) or text (.wat); all that follows it is the program's, options included.
     // One list: with the arguments apart, the first of them would still be taken for an option of this command.
     #[arg(required = true, trailing_var_arg = true, value_name = "MODULE")]
@@ -59,17 +71,65 @@ pub fn command(args: &RunArgs) -> Result<ExitCode> {
 
 fn run(args: &RunArgs, path: &Path, arguments: &[OsString]) -> Result<ExitCode> {
     let bytes = read_module(path)?;
-    let module = Module::decode(&bytes)?;
+    let mut compiled = compiled(args, path, &bytes)?;
+    compiled.manifest.grants = grants(&args.grants)?;
+    let own = if args.invoke.is_none() { arguments } else { &[] };
+    let all = std::iter::once(path.as_os_str()).chain(own.iter().map(OsString::as_os_str));
+    let all: Vec<Vec<u8>> = all.map(|argument| argument.as_bytes().to_vec()).collect();
+    if args.invoke.is_some() {
+        return in_process(args, compiled, all, arguments);
+    }
+    let executable = vwasm::image::executable(&compiled)?;
+    drop(compiled);
+    match launch(&executable, &all) {
+        Ok(never) => match never {},
+        Err(error) => {
+            Err(CompileError::new(ErrorKind::Io, format!("the compiled program cannot be executed (errno {error})"))
+                .hint("`vwasm compile` writes it to a file, which can be executed where files in memory cannot"))
+        }
+    }
+}
+
+/// The module compiled, from the cache if it is there.
+fn compiled(args: &RunArgs, path: &Path, bytes: &[u8]) -> Result<Compiled> {
+    let options = options(&args.target, args.grants.fuel.is_some())?;
+    let say = |message: &str| {
+        if args.verbose {
+            eprintln!("cache: {message}");
+        }
+    };
+    let cache = if args.no_cache { None } else { Cache::of_user() };
+    let cache = cache.and_then(|cache| Some((cache, Key::new(bytes, &options)?)));
+    if let Some((cache, key)) = &cache {
+        match cache.load(key) {
+            Ok(compiled) => {
+                say(&format!("found in {}", cache.path().display()));
+                return Ok(named(compiled, path));
+            }
+            Err(Some(reason)) => say(&format!("an entry is not used: {reason}")),
+            Err(None) => {}
+        }
+    }
+    let module = Module::decode(bytes)?;
     check_imports(&module)?;
-    let compiled = compile_file(path, &module, &options(&args.target)?)?;
-    let grants = grants(&args.grants)?;
+    let compiled = compile_file(&module, &options)?;
+    if let Some((cache, key)) = &cache {
+        match cache.store(key, &compiled) {
+            Ok(()) => say(&format!("kept in {}", cache.path().display())),
+            Err(reason) => say(&format!("not kept: {reason}")),
+        }
+    }
+    Ok(named(compiled, path))
+}
+
+/// Calls one function, in this process.
+fn in_process(args: &RunArgs, compiled: Compiled, all: Vec<Vec<u8>>, arguments: &[OsString]) -> Result<ExitCode> {
+    let grants = compiled.manifest.grants.clone();
     let loaded = store::Module::load(compiled.manifest, &compiled.code, &compiled.data);
     let loaded = Arc::new(loaded.map_err(|error| resources("memory for the code", error))?);
     let mut store = Store::new(store::Config::new(&grants)).map_err(|error| resources("address space", error))?;
-    let own = if args.invoke.is_none() { arguments } else { &[] };
-    let all = std::iter::once(path.as_os_str()).chain(own.iter().map(OsString::as_os_str));
-    let all = all.map(|argument| argument.as_bytes().to_vec()).collect();
     let timeout = grants.timeout;
+    store.set_fuel(grants.fuel);
     let trace = std::env::var_os("VWASM_TRACE").is_some_and(|value| value == "wasi");
     let wasi = Wasi::new(&wasi::Config { arguments: all, grants, trace })
         .map_err(|(granted, error)| CompileError::new(ErrorKind::Io, format!("{granted} cannot be had (errno {error})")))?;

@@ -16,7 +16,7 @@ pub struct WastArgs {
 }
 
 pub fn command(args: &WastArgs) -> Result<ExitCode> {
-    let options = options(&args.target)?;
+    let options = options(&args.target, false)?;
     let (mut passed, mut failed) = (0, 0);
     for script in &args.scripts {
         let text = std::fs::read_to_string(script).map_err(|error| io_error(script, error))?;

@@ -52,6 +52,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use values::function_type;
+pub use vwasm_runtime::interrupt::InterruptHandle;
 use vwasm_runtime::cpu;
 use vwasm_runtime::instance::InstantiateError;
 use vwasm_runtime::manifest::Manifest;
@@ -206,6 +207,22 @@ pub struct Store {
 }
 
 impl Store {
+    /// Gives the store so much fuel, for the code of modules that count it (`Options::fuel`): when it is used up, the call under
+    /// way ends with the trap `all fuel consumed`. With none, nothing is counted.
+    pub fn set_fuel(&mut self, fuel: Option<u64>) {
+        self.inner.set_fuel(fuel);
+    }
+
+    /// What is left of it.
+    pub fn fuel(&self) -> Option<u64> {
+        self.inner.fuel()
+    }
+
+    /// What other threads can end this store's calls with. It costs guest code nothing.
+    pub fn interrupt_handle(&mut self) -> InterruptHandle {
+        self.inner.interrupt_handle()
+    }
+
     pub fn new(engine: &Engine) -> Result<Store> {
         Store::with_limits(engine, Config::default())
     }

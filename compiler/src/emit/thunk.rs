@@ -9,11 +9,20 @@ use crate::layout;
 use crate::lower::convention::Convention;
 use crate::machine::{Amode, Base, Inst, R15, RAX, Reg, RegMem};
 
-/// Neither parameter nor result register, so free before and after the call.
+/// Neither parameter nor result registers, so free before and after the call.
 const SCRATCH: Reg = Reg::gpr(11);
+const FUEL: Reg = Reg::gpr(10);
 
 fn stack(disp: u32) -> Amode {
     Amode::new(Base::Stack, disp as i32)
+}
+
+/// Takes r15 from a word, and the fuel along.
+fn switch(asm: &mut Assembler, from: Amode) -> Result<()> {
+    let fuel = || Amode::new(Base::Instance, layout::INSTANCE_FUEL);
+    asm.push(&Inst::Load64 { dst: FUEL, m: fuel() })?;
+    asm.push(&Inst::Load64 { dst: R15, m: from })?;
+    asm.push(&Inst::Store64 { m: fuel(), src: FUEL })
 }
 
 /// The far thunk of a signature.
@@ -37,13 +46,13 @@ pub fn far_thunk(convention: &Convention) -> Result<CompiledFunction> {
     asm.push(&Inst::Shl64Imm { dst: SCRATCH, dst_in: SCRATCH, count: shift })?;
     let functions = RegMem::Mem(Amode::new(Base::Instance, layout::INSTANCE_FUNCTIONS));
     asm.push(&Inst::Add64 { dst: SCRATCH, dst_in: SCRATCH, src: functions })?;
-    asm.push(&Inst::Load64 { dst: R15, m: record(layout::FUNCTION_INSTANCE) })?;
+    switch(&mut asm, record(layout::FUNCTION_INSTANCE))?;
     asm.push(&Inst::CallMem { m: record(layout::FUNCTION_CODE) })?;
     let returns_to = asm.position();
     if pop != 0 {
         asm.push(&Inst::SubRsp { c: pop as i32 })?;
     }
-    asm.push(&Inst::Load64 { dst: R15, m: stack(saved_instance) })?;
+    switch(&mut asm, stack(saved_instance))?;
     for word in 0..results {
         asm.push(&Inst::Load64 { dst: SCRATCH, m: stack(8 * (parameters + word)) })?;
         asm.push(&Inst::Store64 { m: stack(incoming + 8 * (parameters + word)), src: SCRATCH })?;

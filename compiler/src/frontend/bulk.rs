@@ -34,6 +34,7 @@ impl Translator<'_, '_> {
     /// The operands of a bulk operator if its length, on top of the stack, is known and small.
     fn few(&mut self) -> Option<(Value, Value, u64)> {
         let length = self.func.constant(*self.stack.last()?).filter(|length| (1..=MOST_BYTES).contains(length))?;
+        self.owe_bytes(length);
         self.pop();
         let second = self.pop();
         Some((self.pop(), second, length))

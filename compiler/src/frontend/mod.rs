@@ -4,6 +4,7 @@
 //! becomes blocks as it comes; code that cannot be reached makes nothing. Nothing recurses on nesting depth.
 
 mod bulk;
+mod fuel;
 mod operators;
 pub mod ssa;
 
@@ -43,6 +44,8 @@ struct Frame {
     clock: u32,
     /// Whether code before the construct could be reached.
     entered: bool,
+    /// `if`: what the other arm owes for the block before.
+    owed: u64,
 }
 
 /// Translates one function body.
@@ -62,14 +65,17 @@ pub struct Translator<'m, 'a> {
     prologue: Vec<Inst>,
     /// Arguments passed by branches so far.
     branch_arguments: usize,
+    /// If fuel is counted.
+    fuel: Option<fuel::Fuel>,
 }
 
 impl<'m, 'a> Translator<'m, 'a> {
-    /// Translates a body; `allocations` are reused from function to function.
+    /// Translates a body, which counts fuel if `fuel` says so; `allocations` are reused from function to function.
     pub fn translate(
         module: &'m Module<'a>,
         index: u32,
         body: &Body<'a>,
+        fuel: bool,
         allocations: &mut FuncValidatorAllocations,
     ) -> Result<Function> {
         let ty = module.function_type(index);
@@ -86,6 +92,7 @@ impl<'m, 'a> Translator<'m, 'a> {
             fields: FxHashMap::default(),
             prologue: Vec::new(),
             branch_arguments: 0,
+            fuel: None,
         };
         translator.func.results = ir_types(&ty.results);
         let entry = translator.func.new_block();
@@ -96,7 +103,7 @@ impl<'m, 'a> Translator<'m, 'a> {
             translator.ssa.write(entry, local as u32, value);
         }
         translator.ssa.seal(&mut translator.func, entry, None);
-        translator.body(body, allocations)?;
+        translator.body(body, fuel, allocations)?;
         let mut func = translator.func;
         let mut insts = translator.ssa.take_zeros();
         insts.append(&mut translator.prologue);
@@ -106,7 +113,7 @@ impl<'m, 'a> Translator<'m, 'a> {
         Ok(func)
     }
 
-    fn body(&mut self, body: &Body<'a>, allocations: &mut FuncValidatorAllocations) -> Result<()> {
+    fn body(&mut self, body: &Body<'a>, fuel: bool, allocations: &mut FuncValidatorAllocations) -> Result<()> {
         let mut validator = body.validator().into_validator(std::mem::take(allocations));
         let mut reader = body.body.get_binary_reader();
         let start = body.body.range().start as u64;
@@ -119,6 +126,9 @@ impl<'m, 'a> Translator<'m, 'a> {
             let (count, ty) = local.map_err(invalid)?;
             let ty = operators::local_type(ty);
             self.ssa.local_types.extend(std::iter::repeat_n(ty, count as usize));
+        }
+        if fuel {
+            self.start_fuel();
         }
         let end = self.func.new_block();
         let results = self.func.results.clone();
@@ -137,6 +147,7 @@ impl<'m, 'a> Translator<'m, 'a> {
             before: ENTRY,
             clock: self.ssa.clock(),
             entered: true,
+            owed: self.owed(),
         });
         let mut operators = wasmparser::OperatorsReader::new(reader);
         while !operators.eof() {
@@ -154,9 +165,7 @@ impl<'m, 'a> Translator<'m, 'a> {
         operators.finish().map_err(invalid)?;
         *allocations = validator.into_allocations();
         if self.reachable {
-            let results = self.func.results.len();
-            let values = self.stack.split_off(self.stack.len() - results);
-            self.emit_terminator(Op::Return, 0, &values, Vec::new());
+            self.return_results();
         }
         Ok(())
     }
@@ -188,7 +197,10 @@ impl<'m, 'a> Translator<'m, 'a> {
 
     fn gate(&mut self, gate: Gate, args: &[Value]) -> Value {
         let results: &[Type] = if gate.results() == 1 { &[Type::I32] } else { &[] };
-        self.emit(Op::Gate, gate as u64, 0, args, results)
+        self.store_fuel();
+        let result = self.emit(Op::Gate, gate as u64, 0, args, results);
+        self.load_fuel();
+        result
     }
 
     fn emit_terminator(&mut self, op: Op, imm: u64, args: &[Value], targets: Vec<(Block, Vec<Value>)>) {
@@ -206,7 +218,16 @@ impl<'m, 'a> Translator<'m, 'a> {
         self.reachable = false;
     }
 
+    /// Returns what is on top of the stack.
+    fn return_results(&mut self) {
+        let values = self.top(self.func.results.len());
+        self.check_fuel();
+        self.store_fuel();
+        self.emit_terminator(Op::Return, 0, &values, Vec::new());
+    }
+
     fn jump(&mut self, block: Block, args: Vec<Value>) {
+        self.charge();
         self.emit_terminator(Op::Br, 0, &[], vec![(block, args)]);
     }
 
@@ -257,6 +278,7 @@ impl<'m, 'a> Translator<'m, 'a> {
             before,
             clock: self.ssa.clock(),
             entered: true,
+            owed: self.owed(),
         });
     }
 
@@ -282,6 +304,7 @@ impl<'m, 'a> Translator<'m, 'a> {
             before: ENTRY,
             clock: 0,
             entered: false,
+            owed: 0,
         });
     }
 
@@ -301,6 +324,7 @@ impl<'m, 'a> Translator<'m, 'a> {
         self.push_frame(FrameKind::Loop, ty, Some(header), None, end);
         self.loop_depth += 1;
         self.switch_to(header);
+        self.check_fuel();
     }
 
     fn start_if(&mut self, ty: BlockType) {
@@ -333,10 +357,12 @@ impl<'m, 'a> Translator<'m, 'a> {
         }
         frame.kind = FrameKind::Else;
         let (height, kept, other) = (frame.height, std::mem::take(&mut frame.kept), frame.other.take());
+        let owed = frame.owed;
         self.stack.truncate(height);
         self.stack.extend(kept);
         if let Some(other) = other {
             self.switch_to(other);
+            self.set_owed(owed);
         }
     }
 
@@ -350,6 +376,7 @@ impl<'m, 'a> Translator<'m, 'a> {
         if let (FrameKind::If, Some(other)) = (frame.kind, frame.other.take()) {
             // No else: the parameters are the results.
             self.switch_to(other);
+            self.set_owed(frame.owed);
             self.jump(frame.end, std::mem::take(&mut frame.kept));
         }
         let construct = Some(Construct { before: frame.before, from: frame.clock, to: self.ssa.clock() });
@@ -383,6 +410,7 @@ impl<'m, 'a> Translator<'m, 'a> {
         let (block, arity) = self.branch_target(depth);
         let args = self.top(arity);
         let next = self.func.new_block();
+        self.charge();
         self.emit_terminator(Op::BrIf, 0, &[condition], vec![(block, args), (next, Vec::new())]);
         self.ssa.seal(&mut self.func, next, None);
         self.switch_to(next);
@@ -414,6 +442,7 @@ impl<'m, 'a> Translator<'m, 'a> {
         }
         let number = self.func.tables.len() as u64;
         self.func.tables.push(table);
+        self.charge();
         self.emit_terminator(Op::BrTable, number, &[index], successors);
         Ok(())
     }
@@ -450,10 +479,12 @@ impl<'m, 'a> Translator<'m, 'a> {
         let (params, results) = (ty.params.len(), ir_types(&ty.results));
         let mut args = first.to_vec();
         args.extend(self.stack.split_off(self.stack.len() - params));
+        self.store_fuel();
         let inst = self.func.new_inst(op, imm, type_index, &args, &results, self.offset);
         self.func.blocks[self.current.index()].insts.push(inst);
         let results: Vec<Value> = self.func.results(inst).collect();
         self.stack.extend(results);
+        self.load_fuel();
     }
 }
 

@@ -152,12 +152,16 @@ impl Translator<'_, '_> {
             self.unreachable_operator(&operator);
             return Ok(());
         }
+        self.owe(&operator);
         if self.numeric(&operator) || self.memory(&operator) || self.table(&operator) {
             return Ok(());
         }
         match operator {
             Operator::Nop => {}
-            Operator::Unreachable => self.emit_terminator(Op::Unreachable, 0, &[], Vec::new()),
+            Operator::Unreachable => {
+                self.set_owed(0);
+                self.emit_terminator(Op::Unreachable, 0, &[], Vec::new());
+            }
             Operator::Block { blockty } => self.start_block(blockty),
             Operator::Loop { blockty } => self.start_loop(blockty),
             Operator::If { blockty } => self.start_if(blockty),
@@ -166,11 +170,7 @@ impl Translator<'_, '_> {
             Operator::Br { relative_depth } => self.br(relative_depth),
             Operator::BrIf { relative_depth } => self.br_if(relative_depth),
             Operator::BrTable { targets } => self.br_table(&targets)?,
-            Operator::Return => {
-                let results = self.func.results.len();
-                let values = self.top(results);
-                self.emit_terminator(Op::Return, 0, &values, Vec::new());
-            }
+            Operator::Return => self.return_results(),
             Operator::Call { function_index } => {
                 let type_index = self.module.functions[function_index as usize];
                 if function_index < self.module.imported_functions {

@@ -177,6 +177,7 @@ fn grants(manifest: &Manifest) -> ! {
         (limits.max_open_files.map(u64::from), "open files at most", "at a time"),
         (limits.max_output, "output at most", "bytes"),
         (limits.timeout, "time at most", "milliseconds"),
+        (limits.fuel, "fuel at most", "units"),
         (Some(limits.stack_size), "stack", "bytes"),
     ] {
         if let Some(limit) = limit {
@@ -195,6 +196,7 @@ fn run(manifest: Manifest, header: &ImageHeader, arguments: Vec<Vec<u8>>, trace:
     let mut store =
         Store::new(Config::new(&grants)).unwrap_or_else(|error| fail(&format!("not enough address space (error {error})")));
     let timeout = grants.timeout;
+    store.set_fuel(grants.fuel);
     let wasi = Wasi::new(&wasi::Config { arguments, grants, trace }).unwrap_or_else(|(granted, error)| {
         fail(&format!("{granted}, granted when this program was compiled, cannot be had (errno {error})"))
     });

@@ -1,7 +1,7 @@
 //! `VWASM_NARROW`: taking away, when the program is started, from what it was granted when it was compiled.
 //!
-//! A list with commas: `memory=BYTES`, `table-elements=N`, `open-files=N`, `output=BYTES`, `timeout=MILLISECONDS`, each taken if
-//! lower than what was granted; `no-directories`, `no-environment`, `no-sockets`; `confined` refuses to start unless the kernel
+//! A list with commas: `memory=BYTES`, `table-elements=N`, `open-files=N`, `output=BYTES`, `timeout=MILLISECONDS`, `fuel=UNITS`
+//! (if the program was compiled to count fuel), each taken if lower than what was granted; `no-directories`, `no-environment`, `no-sockets`; `confined` refuses to start unless the kernel
 //! has everything that confines. Nothing here can add.
 
 use vwasm_runtime::manifest::Grants;
@@ -33,6 +33,8 @@ pub fn narrow<'a>(grants: &mut Grants, list: &'a str) -> Result<bool, &'a str> {
             "open-files" => lower(&mut grants.max_open_files, small),
             "output" => lower(&mut grants.max_output, value),
             "timeout" => lower(&mut grants.timeout, value),
+            // Code that does not count would not end.
+            "fuel" if grants.fuel.is_some() => lower(&mut grants.fuel, value),
             _ => return Err(item),
         }
     }

@@ -4,6 +4,7 @@ use super::abi::{Errno, Failure, Layout, Memory, Result, Stat, entry_type, fdfla
 use super::descriptors::{Descriptor, Kind};
 use super::{Wasi, call, call_again};
 use crate::sys::number;
+use alloc::vec::Vec;
 
 pub(super) fn stat(fd: usize) -> Result<Stat> {
     let mut stat = Stat::new();
@@ -41,6 +42,25 @@ fn kind_of(descriptor: &Descriptor, stat: &Stat) -> u8 {
 enum Transfer {
     Read,
     Write,
+}
+
+/// Most bytes moved between two looks at the clock: the kernel does not stop for a signal while it copies to or from a file.
+const AT_ONCE: usize = 8 << 20;
+
+/// At most `most` bytes of the buffers, behind the first `skip`.
+fn part(vectors: &[[usize; 2]], skip: usize, most: usize) -> Vec<[usize; 2]> {
+    let (mut skip, mut left) = (skip, most);
+    let mut part = Vec::new();
+    for &[start, length] in vectors {
+        let skipped = skip.min(length);
+        let taken = (length - skipped).min(left);
+        skip -= skipped;
+        left -= taken;
+        if taken > 0 {
+            part.push([start + skipped, taken]);
+        }
+    }
+    part
 }
 
 impl Wasi {
@@ -163,7 +183,7 @@ impl Wasi {
         call(number::UTIMENSAT, [fd, 0, times.as_ptr() as usize, 0, 0, 0]).map(|_| ())
     }
 
-    /// Reads or writes a list of buffers with one system call; `offset` none: at the file's position.
+    /// Reads or writes a list of buffers, with one system call unless they are very large; `offset` none: at the file's position.
     fn transfer(&mut self, memory: &mut Memory, args: &[u64], way: Transfer, offset: Option<u64>) -> Result<u32> {
         let most = if way == Transfer::Write { self.output_left } else { u64::MAX };
         let vectors = memory.vectors(args[1], args[2], most)?;
@@ -185,16 +205,29 @@ impl Wasi {
             (Transfer::Write, Some(_)) => number::PWRITEV,
         };
         let offset = offset.unwrap_or(0);
-        let args = [descriptor.fd as usize, vectors.as_ptr() as usize, vectors.len(), offset as usize, 0, 0];
-        let moved = loop {
+        let mut moved = 0;
+        loop {
+            let piece = if descriptor.kind == Kind::File { part(&vectors, moved, AT_ONCE) } else { vectors.clone() };
+            let args = [descriptor.fd as usize, piece.as_ptr() as usize, piece.len(), offset as usize + moved, 0, 0];
             match call_again(number, args) {
                 // A standard stream blocks for the program, whatever whoever shares it has made of it.
                 Err(Failure::Errno(Errno::AGAIN)) if descriptor.is_stream() => {
                     super::poll::wait(descriptor.fd, way == Transfer::Write)?;
+                    continue;
                 }
-                outcome => break outcome?,
+                Err(Failure::Errno(_)) if moved > 0 => break,
+                outcome => {
+                    let count = outcome?;
+                    moved += count;
+                    if count < AT_ONCE || descriptor.kind != Kind::File {
+                        break;
+                    }
+                }
             }
-        };
+            if crate::interrupt::pending() {
+                return Err(Failure::Timeout);
+            }
+        }
         if way == Transfer::Write {
             self.output_left -= moved as u64;
         }

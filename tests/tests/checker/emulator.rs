@@ -239,6 +239,9 @@ impl<'m> Emulator<'m> {
                 return Ok(Place::Arbitrary);
             }
         }
+        if inside(INSTANCE_FUEL, 8) {
+            return Ok(Place::Arbitrary);
+        }
         if inside(INSTANCE_GATE, 8) || inside(INSTANCE_FUNCTIONS, 8) || inside(INSTANCE_MEMORY_PAGES, 8) {
             return read(Place::Arbitrary);
         }

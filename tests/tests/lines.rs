@@ -1,0 +1,188 @@
+//! Files and lines in backtraces: from DWARF that gimli writes, in all versions and formats; and from hostile DWARF, which must
+//! give no lines rather than trouble.
+
+use gimli::write::{Address, DwarfUnit, EndianVec, LineProgram, LineString, Sections};
+use gimli::{Encoding, Format, LittleEndian, SectionId};
+use std::process::Command;
+use std::time::{Duration, Instant};
+use vwasm::lines;
+use vwasm_tests::random::Random;
+use vwasm_tests::support::{Directory, compiled, executable, nothing, text};
+
+const MODULE: &str = r#"(module $app (memory 1)
+    (func $inner (param i32) (result i32)
+      (if (result i32) (local.get 0) (then (i32.load (local.get 0))) (else (i32.const 0))))
+    (func $middle (param i32) (result i32) (i32.add (call $inner (local.get 0)) (i32.const 1)))
+    (func (export "_start") (drop (call $middle (i32.const -4)))))"#;
+
+/// The module's DWARF: `rows` of address and line, in two files, one of them in a directory.
+fn dwarf(version: u16, format: Format, code: u64, rows: &[(u32, u64)]) -> Vec<(&'static str, Vec<u8>)> {
+    let encoding = Encoding { address_size: 4, format, version };
+    let name = |text: &str| LineString::String(text.as_bytes().to_vec());
+    let mut program = LineProgram::new(encoding, gimli::LineEncoding::default(), name("/build"), None, name("unit.c"), None);
+    let directory = program.add_directory(name("/src/lib"));
+    let files = [program.add_file(name("app.c"), directory, None), program.add_file(name("/abs/other.c"), directory, None)];
+    for (number, &(offset, line)) in rows.iter().enumerate() {
+        program.begin_sequence(Some(Address::Constant(u64::from(offset) - code)));
+        program.row().file = files[number % 2];
+        program.row().line = line;
+        program.generate_row();
+        program.end_sequence(1);
+    }
+    // What a linker removed: it is at 0 and would be everywhere.
+    program.begin_sequence(Some(Address::Constant(0)));
+    program.row().line = 999;
+    program.generate_row();
+    program.end_sequence(0x10_0000);
+    let mut unit = DwarfUnit::new(encoding);
+    unit.unit.line_program = program;
+    let mut sections = Sections::new(EndianVec::new(LittleEndian));
+    unit.write(&mut sections).unwrap();
+    let mut found = Vec::new();
+    for id in [SectionId::DebugLine, SectionId::DebugLineStr, SectionId::DebugStr] {
+        let _ = sections.for_each(|section, data| {
+            if section == id {
+                found.push((section.name(), data.slice().to_vec()));
+            }
+            Ok::<(), ()>(())
+        });
+    }
+    found
+}
+
+fn leb(mut value: usize, out: &mut Vec<u8>) {
+    while value >= 128 {
+        out.push(value as u8 | 128);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn with_sections(module: &[u8], sections: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let mut out = module.to_vec();
+    for (name, data) in sections {
+        let mut body = Vec::new();
+        leb(name.len(), &mut body);
+        body.extend_from_slice(name.as_bytes());
+        body.extend_from_slice(data);
+        out.push(0);
+        leb(body.len(), &mut out);
+        out.extend_from_slice(&body);
+    }
+    out
+}
+
+fn trapped(directory: &Directory, name: &str, module: &[u8]) -> String {
+    let output = Command::new(executable(directory, name, module, nothing())).output().unwrap();
+    assert_eq!(output.status.code(), Some(134));
+    text(&output.stderr)
+}
+
+/// Where the code section's contents begin.
+fn code_start(module: &[u8]) -> u64 {
+    let mut payloads = wasmparser::Parser::new(0).parse_all(module);
+    let start = payloads.find_map(|payload| match payload.unwrap() {
+        wasmparser::Payload::CodeSectionStart { unchecked_range, .. } => Some(unchecked_range.start),
+        _ => None,
+    });
+    start.unwrap()
+}
+
+#[test]
+fn shown_in_backtraces() {
+    let directory = Directory::new("lines");
+    let plain = wat::parse_str(MODULE).unwrap();
+    let report = trapped(&directory, "plain", &plain);
+    assert!(!report.contains("\n                 at "), "{report}");
+    let offsets: Vec<u32> = report
+        .lines()
+        .filter_map(|line| line.split_once("0x").and_then(|(_, rest)| rest.split(' ').next()))
+        .map(|digits| u32::from_str_radix(digits, 16).unwrap())
+        .collect();
+    assert_eq!(offsets.len(), 3, "{report}");
+    // The middle one is not known.
+    let rows = [(offsets[0], 12), (offsets[2], 345)];
+    let code = code_start(&plain);
+    for version in 2..=5 {
+        for format in [Format::Dwarf32, Format::Dwarf64] {
+            if version == 2 && format == Format::Dwarf64 {
+                continue;
+            }
+            let module = with_sections(&plain, &dwarf(version, format, code, &rows));
+            let name = format!("v{version}-{format:?}");
+            let report = trapped(&directory, &name, &module);
+            let at: Vec<&str> = report.lines().filter_map(|line| line.trim().strip_prefix("at ")).collect();
+            assert_eq!(at, ["/src/lib/app.c:12", "/abs/other.c:345"], "{name}: {report}");
+            assert!(report.contains("app!inner\n                 at /src/lib/app.c:12\n"), "{report}");
+        }
+    }
+    // A name that would turn the terminal round is shown as what it is.
+    let mut sections = dwarf(4, Format::Dwarf32, code, &rows);
+    let at = sections[0].1.windows(5).position(|bytes| bytes == b"app.c").unwrap();
+    sections[0].1[at..at + 3].copy_from_slice(b"\x1b[7");
+    let report = trapped(&directory, "escape", &with_sections(&plain, &sections));
+    assert!(report.contains("at /src/lib/\\u{1b}[7.c:12\n") && !report.contains('\x1b'), "{report}");
+}
+
+/// Damaged and random sections: no panic, no wait, and a module that compiles as without them.
+#[test]
+fn hostile() {
+    let plain = wat::parse_str(MODULE).unwrap();
+    let code = code_start(&plain);
+    let sites = compiled(&plain).manifest.sites;
+    let offsets: Vec<u32> = sites.chunks(12).map(|site| u32::from_le_bytes(site[8..].try_into().unwrap())).collect();
+    let rows: Vec<(u32, u64)> = offsets.iter().filter(|at| **at != u32::MAX).map(|&at| (at, 7)).collect();
+    let mut random = Random(17);
+    let start = Instant::now();
+    let mut known = 0;
+    for version in 2..=5 {
+        let good = dwarf(version, Format::Dwarf32, code, &rows);
+        for _ in 0..4000 {
+            let mut sections = good.clone();
+            for (_, data) in &mut sections {
+                for _ in 0..random.below(4) {
+                    if data.is_empty() {
+                        continue;
+                    }
+                    let at = random.below(data.len() as u64) as usize;
+                    match random.below(4) {
+                        0 => data[at] = random.next() as u8,
+                        1 => data[at] = [0, 0x7f, 0x80, 0xff][random.below(4) as usize],
+                        2 => data.truncate(at),
+                        _ => drop(data.splice(at..at, std::iter::repeat_n(0xff, 9))),
+                    }
+                }
+            }
+            let part = |name: &str| sections.iter().find(|(found, _)| *found == name).map_or(&[][..], |(_, data)| data);
+            let parts = lines::Sections {
+                line: part(".debug_line"),
+                line_strings: part(".debug_line_str"),
+                strings: part(".debug_str"),
+                code: code as u32,
+            };
+            let found = lines::lines(parts, &sites);
+            assert!(found.count as usize * 16 <= found.records.len() && found.count as usize <= offsets.len());
+            known += u32::from(found.count > 0);
+        }
+    }
+    assert!(known > 1000, "{known}");
+    // Many units of nothing, one unit of many rows, and file tables that promise more than there is.
+    let unit = dwarf(4, Format::Dwarf32, code, &rows[..1]).remove(0).1;
+    let many = unit.repeat(20_000);
+    let mut long = unit.clone();
+    let more = vec![0x01; 4 << 20];
+    long.splice(long.len() - 3..long.len() - 3, more);
+    let length = (long.len() - 4) as u32;
+    long[..4].copy_from_slice(&length.to_le_bytes());
+    for line in [&many, &long] {
+        let found = lines::lines(lines::Sections { line, code: code as u32, ..lines::Sections::default() }, &sites);
+        assert!(found.count <= 16);
+    }
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+    // The same as parts of modules.
+    for junk in [vec![], vec![0xff; 64], vec![0; 64], unit[..unit.len() / 2].to_vec()] {
+        let module =
+            with_sections(&plain, &[(".debug_line", junk.clone()), (".debug_line_str", junk.clone()), (".debug_str", junk)]);
+        assert_eq!(compiled(&module).code, compiled(&plain).code);
+    }
+}
