@@ -4,7 +4,11 @@
 //! signed, only where something depends on it and its bounds do not say that it is there. Quotients are new constants with the
 //! equation and the bounds that define them. A variable that is only ever cut at one place is two, its upper and its lower part.
 //! Operations on single bits have no place here: a graph that needs them has no such text. Assumptions that have none are left
-//! out: what is proved without them is proved.
+//! out: what is proved without them is proved. Where assumptions compare a variable with a number, its bounds are known, and so
+//! are those of what is made of it: tests that these decide are not written, nor are reductions that change nothing.
+//!
+//! What makes this sound: whatever the bit-vectors are, there are integers for the new constants that satisfy all that is
+//! written besides the assumptions. [`Printer::declared`] names them, so that a test can compute through what is written.
 
 use super::smt::Script;
 use super::term::{Graph, Op, Sort, Term, signed};
@@ -26,10 +30,34 @@ struct Integer {
     bounds: Option<(i128, i128)>,
 }
 
+impl Integer {
+    fn within(&self, least: i128, most: i128) -> bool {
+        self.bounds.is_some_and(|(low, high)| least <= low && high <= most)
+    }
+
+    /// Whether its bounds say that it is not zero.
+    fn nonzero(&self) -> bool {
+        self.bounds.is_some_and(|(low, high)| low > 0 || high < 0)
+    }
+
+    /// Whether it is negative, if its bounds say so.
+    fn negative(&self) -> Option<bool> {
+        match self.bounds? {
+            (0.., _) => Some(false),
+            (_, ..=-1) => Some(true),
+            _ => None,
+        }
+    }
+}
+
 struct Printer<'a> {
     graph: &'a Graph,
     out: String,
     next: u32,
+    /// What assumptions say of variables, as unsigned numbers: the least and the greatest.
+    told: HashMap<Term, (u128, u128)>,
+    /// Constants and what each stands for: a text of `div`, `mod` and the variables `v0`, `v1` ….
+    declared: Vec<(String, String)>,
     known: HashMap<(Term, View), Integer>,
     /// Integers cut at a power of two: upper and lower part.
     cut: HashMap<(String, u16), (Integer, Integer)>,
@@ -72,16 +100,24 @@ fn product(a: &Integer, b: &Integer) -> Option<(i128, i128)> {
     Some((corners.into_iter().min()?, corners.into_iter().max()?))
 }
 
+/// The bounds of an integer with the other sign.
+fn opposite(a: &Integer) -> Option<(i128, i128)> {
+    let (low, high) = a.bounds?;
+    Some((high.checked_neg()?, low.checked_neg()?))
+}
+
 impl Printer<'_> {
     fn assert(&mut self, text: &str) {
         let _ = writeln!(self.out, "(assert {text})");
     }
 
-    /// A new constant, between bounds if there are any.
-    fn fresh(&mut self, bounds: Option<(i128, i128)>) -> Integer {
+    /// A new constant that stands for `meaning`, which is between bounds if there are any. What defines it is for the caller
+    /// to assert.
+    fn fresh(&mut self, meaning: String, bounds: Option<(i128, i128)>) -> Integer {
         let text = format!("t{}", self.next);
         self.next += 1;
         let _ = writeln!(self.out, "(declare-const {text} Int)");
+        self.declared.push((text.clone(), meaning));
         Integer { text, bounds }
     }
 
@@ -106,48 +142,77 @@ impl Printer<'_> {
             return parts.clone();
         }
         let bounds = value.bounds.filter(|_| at < 127).map(|(low, high)| (low >> at, high >> at));
-        let quotient = self.fresh(bounds);
-        let rest = self.fresh(range(at, false));
-        let (modulus, rest_text) = (power(at), rest.text.clone());
+        let modulus = power(at);
+        if let (Some((times, most)), Some((low, high))) = (bounds, value.bounds)
+            && times == most
+        {
+            let quotient = Integer { text: number(times), bounds };
+            let rest = self.named(format!("(- {} {})", value.text, number(times << at)), Some((low - (times << at), high - (times << at))));
+            return (quotient, rest);
+        }
+        let quotient = self.fresh(format!("(div {} {modulus})", value.text), bounds);
+        let rest = self.fresh(format!("(mod {} {modulus})", value.text), range(at, false));
+        let rest_text = rest.text.clone();
         self.assert(&format!("(= {} (+ (* {modulus} {}) {rest_text}))", value.text, quotient.text));
         self.bound(&rest_text, "0", &modulus);
         self.cut.insert((value.text.clone(), at), (quotient.clone(), rest.clone()));
         (quotient, rest)
     }
 
-    /// Brings an integer into the range of a width.
-    fn reduced(&mut self, value: &Integer, width: u16, signed: bool) -> Integer {
-        let inside = match (value.bounds, range(width, signed)) {
-            (Some((low, high)), Some((least, most))) => least <= low && high <= most,
+    /// Whether an integer is in the range of a width, as far as its bounds say.
+    fn inside(value: &Integer, width: u16, signed: bool) -> bool {
+        match (value.bounds, range(width, signed)) {
+            (Some(_), Some((least, most))) => value.within(least, most),
             // All i128 that are not negative are inside 128 bits.
             (Some((low, _)), None) => width == 128 && !signed && low >= 0,
             _ => false,
-        };
-        if inside {
+        }
+    }
+
+    /// Brings an integer into the range of a width.
+    fn reduced(&mut self, value: &Integer, width: u16, signed: bool) -> Integer {
+        if Printer::inside(value, width, signed) {
             return value.clone();
         }
         if !signed {
             return self.cut(value, width).1;
         }
-        if value.bounds.is_some() && value.bounds == range(width, false) {
-            let (text, half, modulus) = (&value.text, power(width - 1), power(width));
-            let text = format!("(ite (< {text} {half}) {text} (- {text} {modulus}))");
-            return self.named(text, range(width, true));
+        let (half, modulus) = (power(width - 1), power(width));
+        let text = &value.text;
+        if Printer::inside(value, width, false)
+            && let (Some((low, high)), Some((least, most))) = (value.bounds, range(width, true))
+        {
+            // The upper half of the unsigned numbers is the negative ones.
+            let over = 1i128 << width;
+            if low > most {
+                return self.named(format!("(- {text} {modulus})"), Some((low - over, high - over)));
+            }
+            return self.named(format!("(ite (< {text} {half}) {text} (- {text} {modulus}))"), Some((least, most)));
         }
-        let times = self.fresh(None);
-        let rest = self.fresh(range(width, true));
-        let (modulus, half, text) = (power(width), power(width - 1), rest.text.clone());
-        self.assert(&format!("(= {} (+ (* {modulus} {}) {text}))", value.text, times.text));
-        self.bound(&text, &format!("(- {half})"), &half);
+        let times = self.fresh(format!("(div (+ {text} {half}) {modulus})"), None);
+        let rest = self.fresh(format!("(- (mod (+ {text} {half}) {modulus}) {half})"), range(width, true));
+        self.assert(&format!("(= {text} (+ (* {modulus} {}) {}))", times.text, rest.text));
+        self.bound(&rest.text, &format!("(- {half})"), &half);
         rest
     }
 
     fn variable(&mut self, term: Term, variable: u32, width: u16) -> Integer {
-        let bounds = range(width, false);
+        let told = self.told.get(&term).and_then(|&(low, high)| Some((low.try_into().ok()?, high.try_into().ok()?)));
+        if let (Some((low, high)), Some((_, most))) = (told, range(width, true))
+            && low > most
+        {
+            // A negative number, by its absolute value: solvers know products of positive numbers best.
+            let over = 1i128 << width;
+            let size = self.fresh(format!("(- {} v{variable})", power(width)), Some((over - high, over - low)));
+            self.bound(&size.text, "1", &power(width));
+            return self.named(format!("(- {})", size.text), opposite(&size));
+        }
+        let bounds = told.or(range(width, false));
         match self.places.get(&term).map(Vec::as_slice) {
             Some(&[at]) if at > 0 && at < width => {
-                let (high, low) = (self.fresh(range(width - at, false)), self.fresh(range(at, false)));
                 let modulus = power(at);
+                let high = self.fresh(format!("(div v{variable} {modulus})"), range(width - at, false));
+                let low = self.fresh(format!("(mod v{variable} {modulus})"), range(at, false));
                 self.bound(&high.text, "0", &power(width - at));
                 self.bound(&low.text, "0", &modulus);
                 let whole = self.named(format!("(+ (* {modulus} {}) {})", high.text, low.text), bounds);
@@ -156,7 +221,7 @@ impl Printer<'_> {
             }
             _ => {
                 let number = self.next;
-                let whole = self.fresh(bounds);
+                let whole = self.fresh(format!("v{variable}"), bounds);
                 self.variables.push((variable, number));
                 self.bound(&whole.text, "0", &power(width));
                 whole
@@ -196,6 +261,11 @@ impl Printer<'_> {
     }
 
     fn chosen(&mut self, condition: &str, yes: &Integer, no: &Integer) -> Integer {
+        match condition {
+            "true" => return yes.clone(),
+            "false" => return no.clone(),
+            _ => {}
+        }
         let bounds = yes.bounds.zip(no.bounds).map(|((al, ah), (bl, bh))| (al.min(bl), ah.max(bh)));
         self.named(format!("(ite {condition} {} {})", yes.text, no.text), bounds)
     }
@@ -238,7 +308,7 @@ impl Printer<'_> {
             }
             Op::Negate => {
                 let a = self.term(args[0], View::Modular)?;
-                (format!("(- {})", a.text), a.bounds.and_then(|(low, high)| Some((high.checked_neg()?, low.checked_neg()?))))
+                (format!("(- {})", a.text), opposite(&a))
             }
             Op::BitNot => (format!("(- (- {}) 1)", self.term(args[0], View::Modular)?.text), None),
             Op::ZeroExtend => return self.term(args[0], View::Unsigned),
@@ -297,35 +367,86 @@ impl Printer<'_> {
             }
             Op::DivideUnsigned => {
                 let (a, b) = (self.term(args[0], View::Unsigned)?, self.term(args[1], View::Unsigned)?);
-                let (quotient, rest) = (self.fresh(range(width, false)), self.fresh(None));
-                let (q, r, a, b) = (&quotient.text, rest.text, a.text, b.text);
-                let (q, ones) = (q.clone(), format!("(- {} 1)", power(width)));
-                self.assert(&format!("(=> (= {b} 0) (= {q} {ones}))"));
-                self.assert(&format!("(=> (not (= {b} 0)) (and (= {a} (+ (* {q} {b}) {r})) (<= 0 {r}) (< {r} {b})))"));
-                return Some(quotient);
+                return Some(self.quotient(&a, &b, range(width, false), &format!("(- {} 1)", power(width))));
             }
             Op::DivideSigned => {
                 let (a, b) = (self.term(args[0], View::Signed)?, self.term(args[1], View::Signed)?);
                 // Of the absolute values, then the sign.
-                let size =
-                    |printer: &mut Self, of: &Integer| printer.named(format!("(ite (< {0} 0) (- {0}) {0})", of.text), None);
-                let (large, small) = (size(self, &a), size(self, &b));
-                let (plain, rest) = (self.fresh(None), self.fresh(None));
-                let (p, r, large, small) = (plain.text, rest.text, large.text, small.text);
-                let (a, b) = (a.text, b.text);
-                self.assert(&format!("(=> (= {b} 0) (= {p} 1))"));
-                self.assert(&format!(
-                    "(=> (not (= {b} 0)) (and (<= 0 {p}) (= {large} (+ (* {p} {small}) {r})) (<= 0 {r}) (< {r} {small})))"
-                ));
-                let quotient = self.named(
-                    format!("(ite (= {b} 0) (ite (< {a} 0) 1 (- 1)) (ite (= (< {a} 0) (< {b} 0)) {p} (- {p})))"),
-                    range(width + 1, true),
-                );
-                return Some(quotient);
+                let (large, small) = (self.size(&a), self.size(&b));
+                let plain = self.quotient(&large, &small, range(width + 1, false), "1");
+                let below = |of: &Integer| match of.negative() {
+                    Some(known) => known.to_string(),
+                    None => format!("(< {} 0)", of.text),
+                };
+                let (a_below, b_below) = (below(&a), below(&b));
+                let same = match (a_below.as_str(), b_below.as_str()) {
+                    (_, "false") => negated(&a_below),
+                    (_, "true") => a_below.clone(),
+                    _ => format!("(= {a_below} {b_below})"),
+                };
+                let negative = self.named(format!("(- {})", plain.text), opposite(&plain));
+                let quotient = self.chosen(&same, &plain, &negative);
+                if b.nonzero() {
+                    return Some(quotient);
+                }
+                let whole = format!("(ite (= {} 0) (ite {a_below} 1 (- 1)) {})", b.text, quotient.text);
+                return Some(self.named(whole, range(width + 1, true)));
             }
             _ => return None,
         };
         Some(self.named(text, bounds))
+    }
+
+    /// The quotient of two numbers that are not negative, rounded down, and `by_zero` for a zero divisor.
+    fn quotient(&mut self, a: &Integer, b: &Integer, most: Option<(i128, i128)>, by_zero: &str) -> Integer {
+        let nonzero = b.nonzero();
+        let bounds = match (a.bounds, b.bounds) {
+            (Some((al, ah)), Some((bl, bh))) if nonzero && al >= 0 && bl > 0 => Some((al / bh, ah / bl)),
+            _ => most,
+        };
+        let (a, b) = (&a.text, &b.text);
+        let either = |yes: &str, no: String| if nonzero { no } else { format!("(ite (= {b} 0) {yes} {no})") };
+        let quotient = self.fresh(either(by_zero, format!("(div {a} {b})")), bounds);
+        let rest = self.fresh(either("0", format!("(mod {a} {b})")), None);
+        let (q, r) = (&quotient.text, &rest.text);
+        let divides = format!("(and (<= 0 {q}) (= {a} (+ (* {q} {b}) {r})) (<= 0 {r}) (< {r} {b}))");
+        if nonzero {
+            self.assert(&divides);
+        } else {
+            self.assert(&format!("(=> (= {b} 0) (= {q} {by_zero}))"));
+            self.assert(&format!("(=> (not (= {b} 0)) {divides})"));
+        }
+        quotient
+    }
+
+    /// The absolute value.
+    fn size(&mut self, of: &Integer) -> Integer {
+        let most = of.bounds.and_then(|(low, high)| Some((0, low.checked_neg()?.max(high))));
+        match of.negative() {
+            Some(false) => of.clone(),
+            Some(true) => self.named(format!("(- {})", of.text), opposite(of)),
+            None => self.named(format!("(ite (< {0} 0) (- {0}) {0})", of.text), most),
+        }
+    }
+
+    /// Whether two bit-vectors are equal.
+    fn equal(&mut self, a: Term, b: Term) -> Option<String> {
+        let width = self.graph.width(a);
+        let (left, right) = (self.term(a, View::Modular)?, self.term(b, View::Modular)?);
+        let settled = |printer: &Printer, term: Term, value: &Integer| {
+            Printer::inside(value, width, false) || printer.known.contains_key(&(term, View::Unsigned))
+        };
+        if !settled(self, a, &left) || !settled(self, b, &right) {
+            // Equal modulo 2^n: what is the same on both sides goes away, and with it the need to reduce it.
+            let apart = self.named(format!("(- {} {})", left.text, right.text), difference(&left, &right));
+            return Some(format!("(= {} 0)", self.reduced(&apart, width, false).text));
+        }
+        let (left, right) = (self.term(a, View::Unsigned)?, self.term(b, View::Unsigned)?);
+        Some(match (left.bounds, right.bounds) {
+            (Some((_, high)), Some((low, _))) if high < low => "false".into(),
+            (Some((low, _)), Some((_, high))) if high < low => "false".into(),
+            _ => format!("(= {} {})", left.text, right.text),
+        })
     }
 
     fn truth(&mut self, term: Term) -> Option<String> {
@@ -333,16 +454,20 @@ impl Printer<'_> {
         let args = node.args();
         Some(match node.op {
             Op::Constant(value) => if value == 0 { "false" } else { "true" }.into(),
-            Op::Not => format!("(not {})", self.truth(args[0])?),
-            Op::And => format!("(and {} {})", self.truth(args[0])?, self.truth(args[1])?),
+            Op::Not => negated(&self.truth(args[0])?),
+            Op::And => {
+                let (a, b) = (self.truth(args[0])?, self.truth(args[1])?);
+                match (a.as_str(), b.as_str()) {
+                    ("false", _) | (_, "true") => a,
+                    (_, "false") | ("true", _) => b,
+                    _ => format!("(and {a} {b})"),
+                }
+            }
             Op::If => format!("(ite {} {} {})", self.truth(args[0])?, self.truth(args[1])?, self.truth(args[2])?),
             Op::Equal if self.graph.sort(args[0]) == Sort::Bool => {
                 format!("(= {} {})", self.truth(args[0])?, self.truth(args[1])?)
             }
-            Op::Equal => {
-                let (a, b) = (self.term(args[0], View::Unsigned)?, self.term(args[1], View::Unsigned)?);
-                format!("(= {} {})", a.text, b.text)
-            }
+            Op::Equal => self.equal(args[0], args[1])?,
             Op::LessUnsigned | Op::LessSigned => {
                 let view = if node.op == Op::LessUnsigned { View::Unsigned } else { View::Signed };
                 let (a, b) = (self.term(args[0], view)?, self.term(args[1], view)?);
@@ -351,6 +476,63 @@ impl Printer<'_> {
             _ => return None,
         })
     }
+}
+
+fn negated(truth: &str) -> String {
+    match truth {
+        "true" => "false".into(),
+        "false" => "true".into(),
+        _ => format!("(not {truth})"),
+    }
+}
+
+/// What a comparison of a variable with a number, or its contrary, says of it as an unsigned number. A number may be added
+/// to the variable, or taken from it.
+fn told(graph: &Graph, term: Term) -> Option<(Term, u128, u128)> {
+    let (holds, term) = match (graph.node(term).op, graph.node(term).args()) {
+        (Op::Not, &[inner]) => (false, inner),
+        _ => (true, term),
+    };
+    let node = graph.node(term);
+    let (Op::LessUnsigned | Op::LessSigned, &[a, b]) = (node.op, node.args()) else { return None };
+    let (compared, constant, above) = match (graph.value_of(a), graph.value_of(b)) {
+        (Some(value), None) => (b, value, holds),
+        (None, Some(value)) => (a, value, !holds),
+        _ => return None,
+    };
+    let width = graph.width(compared);
+    let most = super::term::mask(width);
+    // Above the constant or at it, below it or at it.
+    let strictly = u128::from(holds);
+    let (low, high) = match (node.op, above) {
+        (Op::LessUnsigned, true) => (constant.checked_add(strictly)?, most),
+        (Op::LessUnsigned, false) => (0, constant.checked_sub(strictly)?),
+        // Of signed numbers those of one sign are an interval.
+        (_, true) => {
+            let least = signed(constant, width).checked_add(strictly as i128)?;
+            (u128::try_from(least).ok()?, most >> 1)
+        }
+        (_, false) => {
+            let greatest = signed(constant, width).checked_sub(strictly as i128)?;
+            if greatest >= 0 {
+                return None;
+            }
+            ((most >> 1) + 1, greatest as u128 & most)
+        }
+    };
+    let number = |n: usize| graph.node(compared).args().get(n).and_then(|&arg| graph.value_of(arg));
+    let (variable, added) = match (graph.node(compared).op, number(0), number(1)) {
+        (Op::Add, Some(added), _) => (graph.node(compared).args()[1], added),
+        (Op::Add, _, Some(added)) => (graph.node(compared).args()[0], added),
+        (Op::Subtract, _, Some(taken)) => (graph.node(compared).args()[0], taken.wrapping_neg() & most),
+        _ => (compared, 0),
+    };
+    if !matches!(graph.node(variable).op, Op::Var(_)) || width > 126 {
+        return None;
+    }
+    // Taking the number away again must not tear the interval.
+    let back = |end: u128| end.wrapping_sub(added) & most;
+    (low <= high && high <= most && back(low) <= back(high)).then(|| (variable, back(low), back(high)))
 }
 
 /// Where each variable is cut in two.
@@ -380,32 +562,54 @@ fn places(graph: &Graph, terms: &[Term]) -> HashMap<Term, Vec<u16>> {
     places
 }
 
-/// The script that asks whether an assumption can hold together with all others; none if it has no meaning over integers.
-/// Others that have none are left out.
-pub fn script(graph: &Graph, assumed: &[Term], refuted: Term) -> Option<Script> {
+/// The parts of conjunctions.
+fn parts(graph: &Graph, assumed: &[Term]) -> Vec<Term> {
+    let mut pending: Vec<Term> = assumed.iter().rev().copied().collect();
+    let mut parts = Vec::new();
+    while let Some(term) = pending.pop() {
+        let node = graph.node(term);
+        if node.op == Op::And { pending.extend(node.args()) } else { parts.push(term) }
+    }
+    parts
+}
+
+/// Prints assumptions, those that have a meaning over integers, and what is to be refuted, if that has one.
+fn print<'a>(graph: &'a Graph, assumed: &[Term], refuted: Term) -> Option<Printer<'a>> {
     let all: Vec<Term> = assumed.iter().copied().chain([refuted]).collect();
+    // Each part of a conjunction for itself, so that one without meaning leaves the others.
+    let assumed = parts(graph, assumed);
+    let mut bounds: HashMap<Term, (u128, u128)> = HashMap::new();
+    for (variable, low, high) in assumed.iter().filter_map(|&term| told(graph, term)) {
+        let known = bounds.entry(variable).or_insert((low, high));
+        *known = (known.0.max(low), known.1.min(high));
+    }
+    // Bounds that leave nothing: the assumptions contradict each other, and say so themselves.
+    bounds.retain(|_, (low, high)| low <= high);
     let mut printer = Printer {
         graph,
         out: String::new(),
         next: 0,
+        told: bounds,
+        declared: Vec::new(),
         known: HashMap::new(),
         cut: HashMap::new(),
         places: places(graph, &all),
         variables: Vec::new(),
     };
-    // Each part of a conjunction for itself, so that one without meaning leaves the others.
-    let mut parts = assumed.to_vec();
-    parts.reverse();
-    while let Some(term) = parts.pop() {
-        let node = *graph.node(term);
-        if node.op == Op::And {
-            parts.extend(node.args());
-        } else if let Some(truth) = printer.truth(term) {
+    for term in assumed {
+        if let Some(truth) = printer.truth(term) {
             printer.assert(&truth);
         }
     }
     let truth = printer.truth(refuted)?;
     printer.assert(&truth);
+    Some(printer)
+}
+
+/// The script that asks whether an assumption can hold together with all others; none if it has no meaning over integers.
+/// Others that have none are left out.
+pub fn script(graph: &Graph, assumed: &[Term], refuted: Term) -> Option<Script> {
+    let printer = print(graph, assumed, refuted)?;
     let text = format!("(set-logic QF_NIA)\n{}", printer.out);
     Some(Script { text, variables: printer.variables, floats: false })
 }
