@@ -12,7 +12,7 @@
 
 use super::smt::Script;
 use super::term::{Graph, Op, Sort, Term, signed};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,6 +61,11 @@ struct Printer<'a> {
     known: HashMap<(Term, View), Integer>,
     /// Integers cut at a power of two: upper and lower part.
     cut: HashMap<(String, u16), (Integer, Integer)>,
+    /// What is greater than an integer, or equal: another one, or the difference of two.
+    over: HashMap<String, (Integer, Option<String>)>,
+    /// Products and differences, by their names.
+    products: HashMap<String, (Integer, Integer)>,
+    differences: HashMap<String, (Integer, String)>,
     /// Where variables are cut.
     places: HashMap<Term, Vec<u16>>,
     variables: Vec<(u32, u32)>,
@@ -150,13 +155,64 @@ impl Printer<'_> {
             let rest = self.named(format!("(- {} {})", value.text, number(times << at)), Some((low - (times << at), high - (times << at))));
             return (quotient, rest);
         }
+        let over = self.over_quotient(value, at);
+        let bounds = match (&over, bounds) {
+            (Some((Integer { bounds: Some((_, most)), .. }, None)), _) => Some((0, *most)),
+            _ => bounds,
+        };
         let quotient = self.fresh(format!("(div {} {modulus})", value.text), bounds);
+        self.over.extend(over.map(|over| (quotient.text.clone(), over)));
         let rest = self.fresh(format!("(mod {} {modulus})", value.text), range(at, false));
         let rest_text = rest.text.clone();
         self.assert(&format!("(= {} (+ (* {modulus} {}) {rest_text}))", value.text, quotient.text));
         self.bound(&rest_text, "0", &modulus);
         self.cut.insert((value.text.clone(), at), (quotient.clone(), rest.clone()));
         (quotient, rest)
+    }
+
+    /// What is known to be no less than a quotient: of a product one factor, if the other is at most the divisor; of a
+    /// difference that is not negative the difference itself.
+    fn over_quotient(&self, value: &Integer, at: u16) -> Option<(Integer, Option<String>)> {
+        if let Some((a, b)) = self.products.get(&value.text).filter(|_| at < 127) {
+            let pairs = [(a, b), (b, a)];
+            let factor = pairs.into_iter().find(|(a, b)| a.within(0, i128::MAX) && b.within(0, 1 << at));
+            return factor.map(|(a, _)| (a.clone(), None));
+        }
+        let (whole, less) = self.differences.get(&value.text).filter(|_| value.within(0, i128::MAX))?;
+        Some((whole.clone(), Some(less.clone())))
+    }
+
+    /// A sum, difference or product; what is known of its parts may say more than their bounds.
+    fn computed(&mut self, op: Op, a: &Integer, b: &Integer) -> Integer {
+        let (sign, mut bounds) = match op {
+            Op::Add => ("+", sum(a, b)),
+            Op::Subtract => ("-", difference(a, b)),
+            _ => ("*", product(a, b)),
+        };
+        let below = |low: &Integer, high: &Integer, less: Option<&str>| {
+            self.over.get(&low.text).is_some_and(|(over, other)| over.text == high.text && other.as_deref() == less)
+        };
+        match (op, bounds) {
+            (Op::Subtract, Some((_, high))) if below(b, a, None) => bounds = Some((0, high)),
+            // a ≤ w - b
+            (Op::Add, Some((low, high))) => {
+                for (a, b) in [(a, b), (b, a)] {
+                    if let Some((Integer { bounds: Some((_, most)), .. }, Some(less))) = self.over.get(&a.text)
+                        && *less == b.text
+                    {
+                        bounds = Some((low, high.min(*most)));
+                    }
+                }
+            }
+            _ => {}
+        }
+        let result = self.named(format!("({sign} {} {})", a.text, b.text), bounds);
+        match op {
+            Op::Subtract => drop(self.differences.insert(result.text.clone(), (a.clone(), b.text.clone()))),
+            Op::Multiply => drop(self.products.insert(result.text.clone(), (a.clone(), b.clone()))),
+            _ => {}
+        }
+        result
     }
 
     /// Whether an integer is in the range of a width, as far as its bounds say.
@@ -299,12 +355,7 @@ impl Printer<'_> {
             Op::Var(variable) => return Some(self.variable(term, variable, width)),
             Op::Add | Op::Subtract | Op::Multiply => {
                 let (a, b) = (self.term(args[0], View::Modular)?, self.term(args[1], View::Modular)?);
-                let (sign, bounds) = match node.op {
-                    Op::Add => ("+", sum(&a, &b)),
-                    Op::Subtract => ("-", difference(&a, &b)),
-                    _ => ("*", product(&a, &b)),
-                };
-                (format!("({sign} {} {})", a.text, b.text), bounds)
+                return Some(self.computed(node.op, &a, &b));
             }
             Op::Negate => {
                 let a = self.term(args[0], View::Modular)?;
@@ -320,7 +371,13 @@ impl Printer<'_> {
             }
             Op::Concat => {
                 let (high, low) = (self.term(args[0], View::Modular)?, self.term(args[1], View::Unsigned)?);
-                (format!("(+ (* {} {}) {})", power(self.graph.width(args[1])), high.text, low.text), None)
+                let by = self.graph.width(args[1]);
+                let factor = Integer { text: power(by), bounds: (by < 127).then(|| (1 << by, 1 << by)) };
+                let upper = Integer { text: format!("(* {} {})", factor.text, high.text), bounds: product(&factor, &high) };
+                if low.text == "0" {
+                    return Some(self.named(upper.text, upper.bounds));
+                }
+                (format!("(+ {} {})", upper.text, low.text), sum(&upper, &low))
             }
             Op::ShiftLeft => {
                 let by = by(1)?;
@@ -486,8 +543,7 @@ fn negated(truth: &str) -> String {
     }
 }
 
-/// What a comparison of a variable with a number, or its contrary, says of it as an unsigned number. A number may be added
-/// to the variable, or taken from it.
+/// What a comparison of a term with a number, or its contrary, says of it as an unsigned number.
 fn told(graph: &Graph, term: Term) -> Option<(Term, u128, u128)> {
     let (holds, term) = match (graph.node(term).op, graph.node(term).args()) {
         (Op::Not, &[inner]) => (false, inner),
@@ -520,19 +576,23 @@ fn told(graph: &Graph, term: Term) -> Option<(Term, u128, u128)> {
             ((most >> 1) + 1, greatest as u128 & most)
         }
     };
-    let number = |n: usize| graph.node(compared).args().get(n).and_then(|&arg| graph.value_of(arg));
-    let (variable, added) = match (graph.node(compared).op, number(0), number(1)) {
-        (Op::Add, Some(added), _) => (graph.node(compared).args()[1], added),
-        (Op::Add, _, Some(added)) => (graph.node(compared).args()[0], added),
-        (Op::Subtract, _, Some(taken)) => (graph.node(compared).args()[0], taken.wrapping_neg() & most),
-        _ => (compared, 0),
+    (low <= high && high <= most).then_some((compared, low, high))
+}
+
+/// What the bounds of a variable, or of its sum with a number, say of the variable.
+fn of_variable(graph: &Graph, term: Term, low: u128, high: u128) -> Option<(Term, u128, u128)> {
+    let (width, args) = (graph.width(term), graph.node(term).args());
+    let number = |n: usize| args.get(n).and_then(|&arg| graph.value_of(arg));
+    let (variable, added) = match (graph.node(term).op, number(0), number(1)) {
+        (Op::Add, Some(added), _) => (args[1], added),
+        (Op::Add, _, Some(added)) => (args[0], added),
+        (Op::Subtract, _, Some(taken)) => (args[0], taken.wrapping_neg()),
+        _ => (term, 0),
     };
-    if !matches!(graph.node(variable).op, Op::Var(_)) || width > 126 {
-        return None;
-    }
     // Taking the number away again must not tear the interval.
-    let back = |end: u128| end.wrapping_sub(added) & most;
-    (low <= high && high <= most && back(low) <= back(high)).then(|| (variable, back(low), back(high)))
+    let back = |end: u128| end.wrapping_sub(added) & super::term::mask(width);
+    let whole = matches!(graph.node(variable).op, Op::Var(_)) && width <= 126 && back(low) <= back(high);
+    whole.then(|| (variable, back(low), back(high)))
 }
 
 /// Where each variable is cut in two.
@@ -573,26 +633,35 @@ fn parts(graph: &Graph, assumed: &[Term]) -> Vec<Term> {
     parts
 }
 
+/// The bounds of each term together. Where they leave nothing the assumptions contradict each other, and say so themselves.
+fn together(bounds: impl Iterator<Item = (Term, u128, u128)>) -> BTreeMap<Term, (u128, u128)> {
+    let mut all: BTreeMap<Term, (u128, u128)> = BTreeMap::new();
+    for (term, low, high) in bounds {
+        let known = all.entry(term).or_insert((low, high));
+        *known = (known.0.max(low), known.1.min(high));
+    }
+    all.retain(|_, (low, high)| low <= high);
+    all
+}
+
 /// Prints assumptions, those that have a meaning over integers, and what is to be refuted, if that has one.
 fn print<'a>(graph: &'a Graph, assumed: &[Term], refuted: Term) -> Option<Printer<'a>> {
     let all: Vec<Term> = assumed.iter().copied().chain([refuted]).collect();
     // Each part of a conjunction for itself, so that one without meaning leaves the others.
     let assumed = parts(graph, assumed);
-    let mut bounds: HashMap<Term, (u128, u128)> = HashMap::new();
-    for (variable, low, high) in assumed.iter().filter_map(|&term| told(graph, term)) {
-        let known = bounds.entry(variable).or_insert((low, high));
-        *known = (known.0.max(low), known.1.min(high));
-    }
-    // Bounds that leave nothing: the assumptions contradict each other, and say so themselves.
-    bounds.retain(|_, (low, high)| low <= high);
+    let compared = together(assumed.iter().filter_map(|&term| told(graph, term)));
+    let variables = together(compared.into_iter().filter_map(|(term, (low, high))| of_variable(graph, term, low, high)));
     let mut printer = Printer {
         graph,
         out: String::new(),
         next: 0,
-        told: bounds,
+        told: variables.into_iter().collect(),
         declared: Vec::new(),
         known: HashMap::new(),
         cut: HashMap::new(),
+        over: HashMap::new(),
+        products: HashMap::new(),
+        differences: HashMap::new(),
         places: places(graph, &all),
         variables: Vec::new(),
     };
