@@ -63,8 +63,9 @@ struct Printer<'a> {
     cut: HashMap<(String, u16), (Integer, Integer)>,
     /// What is greater than an integer, or equal: another one, or the difference of two.
     over: HashMap<String, (Integer, Option<String>)>,
-    /// Products and differences, by their names.
+    /// Products, differences and numbers with their sign changed, by their names.
     products: HashMap<String, (Integer, Integer)>,
+    negatives: HashMap<String, Integer>,
     differences: HashMap<String, (Integer, String)>,
     /// Where variables are cut.
     places: HashMap<Term, Vec<u16>>,
@@ -152,8 +153,19 @@ impl Printer<'_> {
             && times == most
         {
             let quotient = Integer { text: number(times), bounds };
+            if times == 0 {
+                return (quotient, value.clone());
+            }
             let rest = self.named(format!("(- {} {})", value.text, number(times << at)), Some((low - (times << at), high - (times << at))));
             return (quotient, rest);
+        }
+        if let Some((factor, whole)) = self.less_once(value, &modulus) {
+            // a * (b - m) / m is a * b / m - a.
+            let product = self.computed(Op::Multiply, &factor, &whole);
+            let (quotient, rest) = self.cut(&product, at);
+            let parts = (self.computed(Op::Subtract, &quotient, &factor), rest);
+            self.cut.insert((value.text.clone(), at), parts.clone());
+            return parts;
         }
         let over = self.over_quotient(value, at);
         let bounds = match (&over, bounds) {
@@ -168,6 +180,15 @@ impl Printer<'_> {
         self.bound(&rest_text, "0", &modulus);
         self.cut.insert((value.text.clone(), at), (quotient.clone(), rest.clone()));
         (quotient, rest)
+    }
+
+    /// The factors of a product `a * (b - m)`.
+    fn less_once(&self, value: &Integer, modulus: &str) -> Option<(Integer, Integer)> {
+        let (a, b) = self.products.get(&value.text)?;
+        [(a, b), (b, a)].into_iter().find_map(|(factor, other)| {
+            let (whole, less) = self.differences.get(&other.text)?;
+            (less == modulus).then(|| (factor.clone(), whole.clone()))
+        })
     }
 
     /// What is known to be no less than a quotient: of a product one factor, if the other is at most the divisor; of a
@@ -192,6 +213,15 @@ impl Printer<'_> {
         let below = |low: &Integer, high: &Integer, less: Option<&str>| {
             self.over.get(&low.text).is_some_and(|(over, other)| over.text == high.text && other.as_deref() == less)
         };
+        if op == Op::Add {
+            for (a, b) in [(a, b), (b, a)] {
+                if let Some((whole, less)) = self.differences.get(&a.text)
+                    && *less == b.text
+                {
+                    return whole.clone();
+                }
+            }
+        }
         match (op, bounds) {
             (Op::Subtract, Some((_, high))) if below(b, a, None) => bounds = Some((0, high)),
             // a ≤ w - b
@@ -236,12 +266,13 @@ impl Printer<'_> {
         let (half, modulus) = (power(width - 1), power(width));
         let text = &value.text;
         if Printer::inside(value, width, false)
-            && let (Some((low, high)), Some((least, most))) = (value.bounds, range(width, true))
+            && let (Some((low, _)), Some((least, most))) = (value.bounds, range(width, true))
         {
             // The upper half of the unsigned numbers is the negative ones.
             let over = 1i128 << width;
             if low > most {
-                return self.named(format!("(- {text} {modulus})"), Some((low - over, high - over)));
+                let over = Integer { text: modulus, bounds: Some((over, over)) };
+                return self.computed(Op::Subtract, value, &over);
             }
             return self.named(format!("(ite (< {text} {half}) {text} (- {text} {modulus}))"), Some((least, most)));
         }
@@ -260,11 +291,11 @@ impl Printer<'_> {
             // A negative number, by its absolute value: solvers know products of positive numbers best.
             let over = 1i128 << width;
             let size = self.fresh(format!("(- {} v{variable})", power(width)), Some((over - high, over - low)));
-            self.bound(&size.text, "1", &power(width));
-            return self.named(format!("(- {})", size.text), opposite(&size));
+            self.bound(&size.text, &number(over - high), &number(over - low + 1));
+            return self.negative(&size);
         }
         let bounds = told.or(range(width, false));
-        match self.places.get(&term).map(Vec::as_slice) {
+        let whole = match self.places.get(&term).map(Vec::as_slice) {
             Some(&[at]) if at > 0 && at < width => {
                 let modulus = power(at);
                 let high = self.fresh(format!("(div v{variable} {modulus})"), range(width - at, false));
@@ -282,7 +313,22 @@ impl Printer<'_> {
                 self.bound(&whole.text, "0", &power(width));
                 whole
             }
+        };
+        // What is told may be decided by these very bounds where the assumption is written.
+        if let Some((low, high)) = told {
+            self.assert(&format!("(and (<= {low} {0}) (<= {0} {high}))", whole.text));
         }
+        whole
+    }
+
+    /// The same number with the other sign.
+    fn negative(&mut self, value: &Integer) -> Integer {
+        if let Some(positive) = self.negatives.get(&value.text) {
+            return positive.clone();
+        }
+        let negative = self.named(format!("(- {})", value.text), opposite(value));
+        self.negatives.insert(negative.text.clone(), value.clone());
+        negative
     }
 
     fn term(&mut self, term: Term, view: View) -> Option<Integer> {
@@ -359,7 +405,7 @@ impl Printer<'_> {
             }
             Op::Negate => {
                 let a = self.term(args[0], View::Modular)?;
-                (format!("(- {})", a.text), opposite(&a))
+                return Some(self.negative(&a));
             }
             Op::BitNot => (format!("(- (- {}) 1)", self.term(args[0], View::Modular)?.text), None),
             Op::ZeroExtend => return self.term(args[0], View::Unsigned),
@@ -441,7 +487,7 @@ impl Printer<'_> {
                     (_, "true") => a_below.clone(),
                     _ => format!("(= {a_below} {b_below})"),
                 };
-                let negative = self.named(format!("(- {})", plain.text), opposite(&plain));
+                let negative = self.negative(&plain);
                 let quotient = self.chosen(&same, &plain, &negative);
                 if b.nonzero() {
                     return Some(quotient);
@@ -481,7 +527,7 @@ impl Printer<'_> {
         let most = of.bounds.and_then(|(low, high)| Some((0, low.checked_neg()?.max(high))));
         match of.negative() {
             Some(false) => of.clone(),
-            Some(true) => self.named(format!("(- {})", of.text), opposite(of)),
+            Some(true) => self.negative(of),
             None => self.named(format!("(ite (< {0} 0) (- {0}) {0})", of.text), most),
         }
     }
@@ -496,7 +542,8 @@ impl Printer<'_> {
         if !settled(self, a, &left) || !settled(self, b, &right) {
             // Equal modulo 2^n: what is the same on both sides goes away, and with it the need to reduce it.
             let apart = self.named(format!("(- {} {})", left.text, right.text), difference(&left, &right));
-            return Some(format!("(= {} 0)", self.reduced(&apart, width, false).text));
+            let apart = self.reduced(&apart, width, false);
+            return Some(if apart.nonzero() { "false".into() } else { format!("(= {} 0)", apart.text) });
         }
         let (left, right) = (self.term(a, View::Unsigned)?, self.term(b, View::Unsigned)?);
         Some(match (left.bounds, right.bounds) {
@@ -540,6 +587,22 @@ fn negated(truth: &str) -> String {
         "true" => "false".into(),
         "false" => "true".into(),
         _ => format!("(not {truth})"),
+    }
+}
+
+/// What an assumption that a term is not the least of its numbers, or the greatest, says besides their bounds.
+fn trimmed(graph: &Graph, term: Term, bounds: &mut BTreeMap<Term, (u128, u128)>) {
+    let (Op::Not, &[same]) = (graph.node(term).op, graph.node(term).args()) else { return };
+    let (Op::Equal, &[a, b]) = (graph.node(same).op, graph.node(same).args()) else { return };
+    let (term, excluded) = match (graph.value_of(a), graph.value_of(b)) {
+        (Some(value), None) => (b, value),
+        (None, Some(value)) => (a, value),
+        _ => return,
+    };
+    let (low, high) = bounds.entry(term).or_insert((0, super::term::mask(graph.width(term))));
+    if low < high {
+        *low += u128::from(*low == excluded);
+        *high -= u128::from(*high == excluded);
     }
 }
 
@@ -589,6 +652,11 @@ fn of_variable(graph: &Graph, term: Term, low: u128, high: u128) -> Option<(Term
         (Op::Subtract, _, Some(taken)) => (args[0], taken.wrapping_neg()),
         _ => (term, 0),
     };
+    if let (Op::Negate, &[variable]) = (graph.node(term).op, args) {
+        let back = |end: u128| end.wrapping_neg() & super::term::mask(width);
+        let whole = matches!(graph.node(variable).op, Op::Var(_)) && width <= 126 && low > 0;
+        return whole.then(|| (variable, back(high), back(low)));
+    }
     // Taking the number away again must not tear the interval.
     let back = |end: u128| end.wrapping_sub(added) & super::term::mask(width);
     let whole = matches!(graph.node(variable).op, Op::Var(_)) && width <= 126 && back(low) <= back(high);
@@ -649,7 +717,8 @@ fn print<'a>(graph: &'a Graph, assumed: &[Term], refuted: Term) -> Option<Printe
     let all: Vec<Term> = assumed.iter().copied().chain([refuted]).collect();
     // Each part of a conjunction for itself, so that one without meaning leaves the others.
     let assumed = parts(graph, assumed);
-    let compared = together(assumed.iter().filter_map(|&term| told(graph, term)));
+    let mut compared = together(assumed.iter().filter_map(|&term| told(graph, term)));
+    assumed.iter().for_each(|&term| trimmed(graph, term, &mut compared));
     let variables = together(compared.into_iter().filter_map(|(term, (low, high))| of_variable(graph, term, low, high)));
     let mut printer = Printer {
         graph,
@@ -661,6 +730,7 @@ fn print<'a>(graph: &'a Graph, assumed: &[Term], refuted: Term) -> Option<Printe
         cut: HashMap::new(),
         over: HashMap::new(),
         products: HashMap::new(),
+        negatives: HashMap::new(),
         differences: HashMap::new(),
         places: places(graph, &all),
         variables: Vec::new(),

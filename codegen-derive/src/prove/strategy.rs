@@ -211,6 +211,30 @@ impl Obligation {
         Some(Strategy { scripts, decides: false, integers: true, brief: false })
     }
 
+    /// One script for each value of a shift count that the assumptions add to another one, and one that says there are no
+    /// others.
+    fn by_counts(&self) -> Option<Strategy> {
+        let count = |term: Term| {
+            let node = self.graph.node(term);
+            let masked = node.op == Op::BitAnd && node.args().iter().any(|&arg| matches!(self.graph.node(arg).op, Op::Var(_)));
+            let most = node.args().iter().find_map(|&arg| self.graph.value_of(arg))?;
+            (masked && most < 64).then_some(most)
+        };
+        let sums = self.graph.reached(&self.assumed).into_iter().map(|term| self.graph.node(term));
+        let (term, most) = sums.filter(|node| node.op == Op::Add).find_map(|node| {
+            let &[a, b] = node.args() else { return None };
+            count(b)?;
+            Some((a, count(a)?))
+        })?;
+        let mut scripts: Vec<Script> = (0..=most).map(|value| self.case(term, value).script()).collect();
+        let mut graph = self.graph.clone();
+        let width = graph.width(term);
+        let most = graph.bits(most, width);
+        let over = graph.compare(Op::LessUnsigned, most, term);
+        scripts.push(smt::script(&graph, &[over], false));
+        Some(Strategy { scripts, decides: false, integers: false, brief: false })
+    }
+
     /// In the order in which they are tried.
     pub fn strategies(&self) -> Vec<Strategy> {
         let whole = |brief| Strategy { scripts: vec![self.query(false)], decides: true, integers: false, brief };
@@ -223,13 +247,9 @@ impl Obligation {
             strategies.push(Strategy { scripts: vec![abstracted], decides: false, integers: false, brief: true });
         }
         strategies.extend(self.by_values());
-        match self.over_integers() {
-            Some(integers) => {
-                strategies.push(whole(true));
-                strategies.push(integers);
-            }
-            None => strategies.push(whole(false)),
-        }
+        let last = self.over_integers().or_else(|| self.by_counts());
+        strategies.push(whole(last.is_some()));
+        strategies.extend(last);
         strategies
     }
 }
