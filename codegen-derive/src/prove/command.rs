@@ -7,7 +7,7 @@ use super::obligation::{Context, Kind, Obligation, full_name};
 use super::run::{self, Options, Outcome};
 use super::solver::{self, Solver};
 use crate::ast::*;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::sync::Mutex;
@@ -27,6 +27,8 @@ pub struct Prove {
     pub limit: Option<u64>,
     /// Leave mutants alone.
     pub no_mutants: bool,
+    /// Prove from nothing and compare with the lock, which stays as it is.
+    pub check: bool,
     /// Install the solvers first.
     pub install: bool,
 }
@@ -145,14 +147,16 @@ pub fn prove(directory: &Path, what: &Prove) -> Result<(), String> {
         solver::install(&options.directory)?;
     }
     let lock_path = lock::path(directory);
-    let mut lock = Lock::read(&lock_path)?;
+    let listed = Lock::read(&lock_path)?;
+    let mut lock = if what.check { Lock::default() } else { listed.clone() };
+    let all = what.all || what.check;
     let (mut wanted, failed) = obligations(&context);
     let count = wanted.len();
     let known: HashSet<(String, String)> = wanted.iter().map(|(obligation, _)| obligation.key()).collect();
     let rules: HashSet<String> =
         spec.blocks.iter().flat_map(|block| block.rules.iter().map(move |rule| full_name(block, rule))).collect();
     lock.keep(|kind, name| known.contains(&(kind.to_string(), name.to_string())) || kind == MUTANTS && rules.contains(name));
-    wanted.retain(|(obligation, _)| chosen(&what.names, &obligation.name) && (what.all || lock.proof(obligation).is_none()));
+    wanted.retain(|(obligation, _)| chosen(&what.names, &obligation.name) && (all || lock.proof(obligation).is_none()));
     // Mutants say something of a rule that is proved only, so they come after.
     let asked = wanted.len();
     let progress = Progress::new();
@@ -167,7 +171,7 @@ pub fn prove(directory: &Path, what: &Prove) -> Result<(), String> {
             if let (Outcome::Proved(entry), Ok(mut saved)) = (&decided.outcome, saved.lock()) {
                 let (kind, name) = decided.item.0.key();
                 saved.0.insert(&kind, &name, entry.clone());
-                if saved.1.elapsed() > Duration::from_secs(5) {
+                if !what.check && saved.1.elapsed() > Duration::from_secs(5) {
                     saved.1 = Instant::now();
                     // The last write, at the end, tells of errors.
                     let _ = saved.0.write(&lock_path);
@@ -215,19 +219,31 @@ pub fn prove(directory: &Path, what: &Prove) -> Result<(), String> {
         }
         lock.entries.remove(&(kind, name));
     }
-    lock.write(&lock_path)?;
+    if !what.check {
+        lock.write(&lock_path)?;
+    }
     println!(
         "{proved} of {asked} obligations proved now, {} of {count} in all",
         lock.entries.keys().filter(|(kind, _)| kind != MUTANTS).count()
     );
-    if complaints.is_empty() && !what.no_mutants {
-        complaints.extend(mutants(&context, &mut lock, &lock_path, what, &options)?);
+    let judged = complaints.is_empty() && !what.no_mutants;
+    if judged {
+        complaints.extend(mutants(&context, &mut lock, what, &options)?);
+        if !what.check {
+            lock.write(&lock_path)?;
+        }
+    }
+    if what.check {
+        let mut listed = listed;
+        listed.keep(|kind, _| kind != MUTANTS || judged);
+        let differences = listed.differences(&lock, |name| chosen(&what.names, name));
+        complaints.extend(differences.iter().map(|text| format!("error: {}: {text}\n", lock_path.display())));
     }
     if complaints.is_empty() { Ok(()) } else { Err(complaints.join("\n")) }
 }
 
 /// Judges the mutants of proved rules.
-fn mutants(context: &Context, lock: &mut Lock, path: &Path, what: &Prove, options: &Options) -> Result<Vec<String>, String> {
+fn mutants(context: &Context, lock: &mut Lock, what: &Prove, options: &Options) -> Result<Vec<String>, String> {
     let mut rules = Vec::new();
     for block in &context.spec.blocks {
         for rule in &block.rules {
@@ -238,7 +254,7 @@ fn mutants(context: &Context, lock: &mut Lock, path: &Path, what: &Prove, option
             let Ok(obligation) = context.rule(block, rule) else { continue };
             let digest = mutants_digest(&obligation);
             let listed = lock.entries.get(&(MUTANTS.to_string(), name)).is_some_and(|entry| entry.digest == digest);
-            if what.all || !listed {
+            if what.all || what.check || !listed {
                 rules.push((block, rule, obligation, Tally::default()));
             }
         }
@@ -256,13 +272,10 @@ fn mutants(context: &Context, lock: &mut Lock, path: &Path, what: &Prove, option
     );
     progress.end();
     let mut complaints = Vec::new();
-    let mut total: BTreeMap<super::mutate::Change, (usize, usize)> = BTreeMap::new();
+    let mut total = Tally::default();
     for decided in done {
         let (_, _, obligation, tally) = &decided.item;
-        for (change, (refuted, equivalent)) in &tally.counts {
-            let sum = total.entry(*change).or_default();
-            *sum = (sum.0 + refuted, sum.1 + equivalent);
-        }
+        total.add(tally);
         let place = explain::place(context.spec, obligation.span);
         for text in &tally.needless {
             complaints.push(format!(
@@ -278,9 +291,8 @@ fn mutants(context: &Context, lock: &mut Lock, path: &Path, what: &Prove, option
             lock.insert(&kind, &name, entry);
         }
     }
-    lock.write(path)?;
-    let sums: Vec<String> = total.iter().map(|(change, (a, b))| format!("{} {a}+{b}", change.name())).collect();
-    let (a, b) = total.values().fold((0, 0), |(a, b), (c, d)| (a + c, b + d));
+    let sums: Vec<String> = total.counts.iter().map(|(change, (a, b))| format!("{} {a}+{b}", change.name())).collect();
+    let (a, b) = total.total();
     println!("mutants of {count} rules: {a} refuted, {b} equivalent ({})", sums.join(", "));
     Ok(complaints)
 }
@@ -292,7 +304,7 @@ pub fn list(directory: &Path, names: &[String]) -> Result<String, String> {
     let context = Context::new(&spec);
     let lock = Lock::read(&lock::path(directory))?;
     let mut out = String::new();
-    let (mut rules, mut proved, mut refuted, mut equivalent, mut lone) = (0, 0, 0, 0, Vec::new());
+    let (mut rules, mut proved, mut judged, mut many, mut lone) = (0, 0, Tally::default(), 0, Vec::new());
     for block in &spec.blocks {
         for (number, rule) in block.rules.iter().enumerate() {
             let name = full_name(block, rule);
@@ -316,10 +328,11 @@ pub fn list(directory: &Path, names: &[String]) -> Result<String, String> {
                 && let Some(entry) = lock.entries.get(&(MUTANTS.to_string(), name.clone()))
             {
                 if entry.digest == mutants_digest(&obligation) {
-                    let (a, b) = Tally::from_words(&entry.by).total();
-                    refuted += a;
-                    equivalent += b;
-                    own = format!("{a}+{b} mutants");
+                    let tally = Tally::from_words(&entry.by);
+                    let (a, b) = tally.total();
+                    many += usize::from(tally.counts.len() >= 5);
+                    own = format!("{a}+{b} mutants, {} kinds", tally.counts.len());
+                    judged.add(&tally);
                 }
             }
             let state =
@@ -328,7 +341,13 @@ pub fn list(directory: &Path, names: &[String]) -> Result<String, String> {
             out.push_str(&format!("{name:36} {:36} {state:8} {own}\n", explain::place(&spec, rule.name.span)));
         }
     }
-    out.push_str(&format!("\n{proved} of {rules} rules proved; mutants: {refuted} refuted, {equivalent} equivalent\n"));
+    let (refuted, equivalent) = judged.total();
+    out.push_str(&format!(
+        "\n{proved} of {rules} rules proved; mutants: {refuted} refuted, {equivalent} equivalent; {many} rules have five kinds or more\n"
+    ));
+    for (change, (refuted, equivalent)) in &judged.counts {
+        out.push_str(&format!("  {:12} {refuted:5} refuted {equivalent:5} equivalent\n", change.name()));
+    }
     out.push_str(&format!(
         "resting on one solver: {}\n",
         if lone.is_empty() { "none".to_string() } else { lone.join(", ") }

@@ -156,7 +156,10 @@ impl Printer<'_> {
             if times == 0 {
                 return (quotient, value.clone());
             }
-            let rest = self.named(format!("(- {} {})", value.text, number(times << at)), Some((low - (times << at), high - (times << at))));
+            let rest = self.named(
+                format!("(- {} {})", value.text, number(times << at)),
+                Some((low - (times << at), high - (times << at))),
+            );
             return (quotient, rest);
         }
         if let Some((factor, whole)) = self.less_once(value, &modulus) {
@@ -752,3 +755,6 @@ pub fn script(graph: &Graph, assumed: &[Term], refuted: Term) -> Option<Script> 
     let text = format!("(set-logic QF_NIA)\n{}", printer.out);
     Some(Script { text, variables: printer.variables, floats: false })
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,6 +35,13 @@ impl Tally {
         self.counts.values().fold((0, 0), |(refuted, equivalent), (r, e)| (refuted + r, equivalent + e))
     }
 
+    pub fn add(&mut self, other: &Tally) {
+        for (change, (refuted, equivalent)) in &other.counts {
+            let sum = self.counts.entry(*change).or_default();
+            *sum = (sum.0 + refuted, sum.1 + equivalent);
+        }
+    }
+
     /// The tally as it stands in the lock: the digest of the list, then counts, `condition=15+0`: refuted and equivalent.
     pub fn words(&self) -> Vec<String> {
         let counts =

@@ -593,7 +593,11 @@ impl<'a> Known<'a> {
                         groups.iter().find(|group| group.contains(&name.text.as_str())).copied()
                     };
                     let sign = group(SIGNED);
-                    let others = sign.or_else(|| group(ALIKE))?.iter().filter(|other| **other != name.text).map(|other| other.to_string());
+                    let others = sign
+                        .or_else(|| group(ALIKE))?
+                        .iter()
+                        .filter(|other| **other != name.text)
+                        .map(|other| other.to_string());
                     Some((if sign.is_some() { Change::Signedness } else { Change::Constant }, others.collect()))
                 })?;
                 let other = others.into_iter().nth(variant)?;

@@ -216,7 +216,8 @@ impl Obligation {
     fn by_counts(&self) -> Option<Strategy> {
         let count = |term: Term| {
             let node = self.graph.node(term);
-            let masked = node.op == Op::BitAnd && node.args().iter().any(|&arg| matches!(self.graph.node(arg).op, Op::Var(_)));
+            let masked =
+                node.op == Op::BitAnd && node.args().iter().any(|&arg| matches!(self.graph.node(arg).op, Op::Var(_)));
             let most = node.args().iter().find_map(|&arg| self.graph.value_of(arg))?;
             (masked && most < 64).then_some(most)
         };
