@@ -228,7 +228,7 @@ pub fn prove(directory: &Path, what: &Prove) -> Result<(), String> {
     );
     let judged = complaints.is_empty() && !what.no_mutants;
     if judged {
-        complaints.extend(mutants(&context, &mut lock, what, &options)?);
+        complaints.extend(mutants(&context, &mut lock, &lock_path, what, &options)?);
         if !what.check {
             lock.write(&lock_path)?;
         }
@@ -243,7 +243,7 @@ pub fn prove(directory: &Path, what: &Prove) -> Result<(), String> {
 }
 
 /// Judges the mutants of proved rules.
-fn mutants(context: &Context, lock: &mut Lock, what: &Prove, options: &Options) -> Result<Vec<String>, String> {
+fn mutants(context: &Context, lock: &mut Lock, path: &Path, what: &Prove, options: &Options) -> Result<Vec<String>, String> {
     let mut rules = Vec::new();
     for block in &context.spec.blocks {
         for rule in &block.rules {
@@ -261,6 +261,7 @@ fn mutants(context: &Context, lock: &mut Lock, what: &Prove, options: &Options) 
     }
     let count = rules.len();
     let progress = Progress::new();
+    let saved = Mutex::new((lock.clone(), Instant::now()));
     let done = run::all(
         rules,
         options,
@@ -268,7 +269,21 @@ fn mutants(context: &Context, lock: &mut Lock, what: &Prove, options: &Options) 
             *tally = judge(context, block, rule, solvers, options);
             Outcome::Open(String::new())
         },
-        |number, decided| progress.tell("rules' mutants", number, count, &decided.item.2.name),
+        |number, decided| {
+            let (_, _, obligation, tally) = &decided.item;
+            progress.tell("rules' mutants", number, count, &obligation.name);
+            if tally.settled()
+                && let Ok(mut saved) = saved.lock()
+            {
+                let ((kind, name), entry) = entry(obligation, tally);
+                saved.0.insert(&kind, &name, entry);
+                if !what.check && saved.1.elapsed() > Duration::from_secs(5) {
+                    saved.1 = Instant::now();
+                    // The last write, at the end, tells of errors.
+                    let _ = saved.0.write(path);
+                }
+            }
+        },
     );
     progress.end();
     let mut complaints = Vec::new();
@@ -286,7 +301,7 @@ fn mutants(context: &Context, lock: &mut Lock, what: &Prove, options: &Options) 
         for text in &tally.open {
             complaints.push(format!("error: a mutant of {} ({place}) is open: {text}\n", obligation.name));
         }
-        if tally.open.is_empty() && tally.needless.is_empty() {
+        if tally.settled() {
             let ((kind, name), entry) = entry(obligation, tally);
             lock.insert(&kind, &name, entry);
         }

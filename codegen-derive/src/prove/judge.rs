@@ -35,6 +35,11 @@ impl Tally {
         self.counts.values().fold((0, 0), |(refuted, equivalent), (r, e)| (refuted + r, equivalent + e))
     }
 
+    /// Whether nothing is left to be said of the rule.
+    pub fn settled(&self) -> bool {
+        self.open.is_empty() && self.needless.is_empty()
+    }
+
     pub fn add(&mut self, other: &Tally) {
         for (change, (refuted, equivalent)) in &other.counts {
             let sum = self.counts.entry(*change).or_default();
