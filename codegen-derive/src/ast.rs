@@ -415,6 +415,8 @@ pub struct Field {
     pub count: Option<Name>,
     /// i32, i64, or the name of a record
     pub ty: Name,
+    /// `holds table`: the fact that a load of the whole element gives; its number is the fact's.
+    pub holds: Option<Name>,
     pub span: Span,
 }
 
@@ -443,12 +445,110 @@ pub struct Trap {
     pub span: Span,
 }
 
-/// `fact max "…"`, `reject frame "…"`: a fact the checker keeps, or a reason to reject code.
+/// `reject frame "…"`: a reason to reject code.
 #[derive(Clone, Debug)]
 pub struct Words {
     pub name: Name,
     pub words: String,
     pub span: Span,
+}
+
+/// `fact max(bound: i64) at most bound "…" means le_u(value, bound)`: what the checker may know of a 64-bit value.
+#[derive(Clone, Debug)]
+pub struct Fact {
+    pub name: Name,
+    pub params: Vec<Param>,
+    /// An unsigned bound of the value.
+    pub most: Option<Expr>,
+    pub words: String,
+    /// Over the parameters and `value`.
+    pub means: Expr,
+    pub span: Span,
+}
+
+/// `state table_length(table: i32) -> i64 with …`: a number that is the same all through a guest's run as far as facts go,
+/// and what is promised of it, under its own name. `known least_length(table: i32) -> i64`: one that the checker knows.
+#[derive(Clone, Debug)]
+pub struct State {
+    pub name: Name,
+    pub params: Vec<Param>,
+    pub result: Type,
+    pub known: bool,
+    pub with: Option<Expr>,
+    pub span: Span,
+}
+
+/// `region slots(table: i32) = start, size readable`: bytes that guest code may touch.
+#[derive(Clone, Debug)]
+pub struct Extent {
+    pub name: Name,
+    pub params: Vec<Param>,
+    pub start: Expr,
+    pub size: Expr,
+    pub writable: bool,
+    /// Writable only if this holds.
+    pub when: Option<Expr>,
+    pub holds: Option<Name>,
+    pub span: Span,
+}
+
+/// What the rows of a table of facts say.
+#[derive(Clone, Debug)]
+pub enum Judged {
+    /// `derive add(a, b) = a + b`: a fact about the value of the expressions, made from facts about the operands.
+    Derive(Expr),
+    /// `refine below(a, b) given lt_u(a, b)`: a further fact about the first, if the condition holds.
+    Refine(Expr),
+    /// `imply implies(a, b)`: the first fact implies the second, of the same value.
+    Imply,
+    /// `join either(a, b)`: a fact about a value of which one of the two holds.
+    Join,
+    /// `access plain(a; d: i64, w: i64) at a + d, w`: the region that this many bytes at this address lie in.
+    Access(Expr, Expr),
+}
+
+/// A table of facts: the first row whose patterns and premises fit is taken.
+#[derive(Clone, Debug)]
+pub struct Judgement {
+    pub name: Name,
+    pub judged: Judged,
+    /// Names of the values that facts are known of.
+    pub values: Vec<Name>,
+    pub numbers: Vec<Param>,
+    /// Two values may be exchanged.
+    pub commutative: bool,
+    pub rows: Vec<Row>,
+    pub span: Span,
+}
+
+/// `case memory(m, x), bounded(y) if … prefer … => memory(m, x + y)`
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub patterns: Vec<FactPattern>,
+    pub conditions: Vec<Expr>,
+    /// Premises that the row is right without.
+    pub preferences: Vec<Expr>,
+    /// A fact or region with its numbers, or the name of a pattern; none for `imply`.
+    pub result: Option<(Name, Vec<Expr>)>,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug)]
+pub enum FactPattern {
+    /// `_`
+    Any(Span),
+    /// `bounded(x)`, `f@bounded(x)`: any fact, and its bound
+    Bounded { alias: Option<Name>, bound: Name },
+    /// `memory(m, x)`, `memory(=m, 0)`
+    Fact { name: Name, args: Vec<FactArg>, span: Span },
+}
+
+#[derive(Clone, Debug)]
+pub enum FactArg {
+    Any(Span),
+    Var(Name),
+    Same(Name),
+    Literal(i128, Span),
 }
 
 /// `convention guest { integer parameters rdi, … }`
@@ -476,6 +576,9 @@ pub struct Spec {
     pub gates: Vec<Gate>,
     pub traps: Vec<Trap>,
     pub conventions: Vec<Convention>,
-    pub facts: Vec<Words>,
+    pub facts: Vec<Fact>,
+    pub states: Vec<State>,
+    pub extents: Vec<Extent>,
+    pub judgements: Vec<Judgement>,
     pub rejections: Vec<Words>,
 }

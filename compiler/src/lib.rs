@@ -2,6 +2,7 @@
 //!
 //! The modules stand in pipeline order; ARCHITECTURE.md has the picture.
 
+pub mod artifact;
 pub mod cfg;
 pub mod claims;
 pub mod compile;
@@ -10,6 +11,7 @@ pub mod emit;
 pub mod error;
 pub mod executable;
 pub mod frontend;
+pub mod header;
 pub mod image;
 pub mod inline;
 pub mod ir;

@@ -10,7 +10,9 @@
 use crate::compile::{Compiled, jump_tables};
 use crate::emit::RelocTarget;
 use crate::error::{CompileError, ErrorKind, Result};
+use crate::header::{header, identifier};
 use vwasm_runtime::image::{MAGIC, round_up};
+use vwasm_runtime::manifest::ExternType;
 
 /// An object file and what C programs include to use it.
 pub struct Object {
@@ -120,17 +122,14 @@ fn references(compiled: &Compiled) -> (Vec<u8>, Vec<u8>) {
     (text, rodata)
 }
 
-/// A name as part of a C identifier: its letters and digits, joined by `_`.
-fn identifier(name: &str) -> String {
-    const MOST: usize = 64;
-    let words: Vec<&str> = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
-    let text: String = words.join("_").chars().take(MOST).collect();
-    if text.is_empty() { "module".to_string() } else { text }
-}
-
 /// The object file and header of a compiled module, named after the module.
 pub fn object(compiled: &Compiled) -> Result<Object> {
-    let prefix = format!("vwasm_{}", identifier(&compiled.manifest.name));
+    if compiled.manifest.imports.iter().any(|import| !matches!(import.kind, ExternType::Function(_))) {
+        let error =
+            CompileError::new(ErrorKind::Unsupported, "an object file of a module that imports a memory, table or global");
+        return Err(error.hint("C programs can provide functions only; let the module define and export what they share"));
+    }
+    let prefix = format!("vwasm_{}", identifier(&compiled.manifest.name, "module"));
     let manifest = compiled.manifest.encode();
     let lengths = [&manifest, &compiled.claims, &compiled.code, &compiled.data].map(|part| part.len() as u64);
     if lengths.iter().sum::<u64>() >= 1 << 31 {
@@ -195,7 +194,7 @@ pub fn object(compiled: &Compiled) -> Result<Object> {
         Section::new(".strtab", SHT_STRTAB, 0, symbols.names),
         Section::new(".shstrtab", SHT_STRTAB, 0, Vec::new()),
     ]);
-    Ok(Object { file, header: header(&prefix) })
+    Ok(Object { file, header: header(&prefix, &compiled.manifest) })
 }
 
 /// The relocatable file with these sections, the last of which gets their names.
@@ -249,57 +248,4 @@ fn elf(mut sections: Vec<Section>) -> Vec<u8> {
         file.extend_from_slice(&section.entry.to_le_bytes());
     }
     file
-}
-
-/// The C header. Nothing of the module's stands in it but the mangled name.
-fn header(prefix: &str) -> String {
-    format!(
-        r#"/* Made by `vwasm compile --emit obj`: a WebAssembly module, compiled for x86-64 Linux. */
-#ifndef {prefix}_H
-#define {prefix}_H
-
-#include <stdint.h>
-
-#ifdef __cplusplus
-extern "C" {{
-#endif
-
-#ifndef VWASM_MODULE
-#define VWASM_MODULE 1
-/*
- * A compiled module, as vwasm's runtime takes it. Where a part begins is counted in bytes from the start of this structure,
- * so that it is right wherever the program is loaded: the code is at (const unsigned char *)module + module->code.
- */
-struct vwasm_module {{
-    unsigned char magic[8]; /* "VWASM", 0, 0, and the version: 1 */
-    int64_t manifest;       /* what the runtime must know: types, imports, exports, segments, places that may trap */
-    uint64_t manifest_size;
-    int64_t claims;         /* what the sandbox checker is told of the code; not needed to run it */
-    uint64_t claims_size;
-    int64_t code;           /* machine code; only the runtime can enter it, it does not follow C's conventions */
-    uint64_t code_size;
-    int64_t data;           /* read-only data: jump tables, then the module's data segments */
-    uint64_t data_size;
-}};
-#endif
-
-extern const struct vwasm_module {prefix}_module;
-
-/* The same parts by themselves. */
-extern const unsigned char {prefix}_manifest[];
-extern const uint64_t {prefix}_manifest_size;
-extern const unsigned char {prefix}_claims[];
-extern const uint64_t {prefix}_claims_size;
-extern const unsigned char {prefix}_code[];
-extern const uint64_t {prefix}_code_size;
-extern const unsigned char {prefix}_data[];
-extern const uint64_t {prefix}_data_size;
-
-#ifdef __cplusplus
-}}
-#endif
-
-#endif
-"#
-    )
 }

@@ -6,7 +6,7 @@
 use crate::compile::{Options, compile};
 use crate::module::Module;
 use std::collections::{BTreeSet, HashMap};
-use std::rc::Rc;
+use std::sync::Arc;
 use vwasm_runtime::manifest::{FunctionType, GlobalType, Limits, TableType, ValueType};
 use vwasm_runtime::store::{self, Config, Extern, Store};
 use vwasm_runtime::trap::Trap;
@@ -124,12 +124,12 @@ impl Runner {
         self.store.export(*self.registered.get(module)?, name)
     }
 
-    fn compile(&mut self, bytes: &[u8]) -> Result<Rc<store::Module>, Failure> {
+    fn compile(&mut self, bytes: &[u8]) -> Result<Arc<store::Module>, Failure> {
         let module = Module::decode_with(bytes, self.features).map_err(|error| Failure::Invalid(error.message))?;
         let compiled = compile(&module, &self.options, &|| ()).map_err(|error| Failure::Invalid(error.message))?;
         self.fired.extend(compiled.functions.iter().flat_map(|(_, function)| &function.fired));
         let loaded = store::Module::load(compiled.manifest, &compiled.code, &compiled.data);
-        loaded.map(Rc::new).map_err(|error| Failure::Other(format!("loading: error {error}")))
+        loaded.map(Arc::new).map_err(|error| Failure::Other(format!("loading: error {error}")))
     }
 
     fn instantiate(&mut self, bytes: &[u8]) -> Result<u32, Failure> {

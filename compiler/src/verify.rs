@@ -5,13 +5,13 @@
 //! with the rest of it: counts, types, entries, private tables.
 
 use crate::claims::claims;
+use crate::claims::write_number;
 use crate::compile::Compiled;
 use crate::error::{CompileError, ErrorKind, Result};
 use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
 use rayon::prelude::*;
-use vwasm_checker::claims::write_number;
+use vwasm_checker::layout::InstanceLayout;
 use vwasm_checker::layout::InstanceShape;
-use vwasm_checker::module::Fields;
 use vwasm_checker::{Accepted, Checker, Class, Module, Rejection, Scratch, Signature, Unit};
 use vwasm_runtime::image::{PAGE, round_up};
 use vwasm_runtime::manifest::{self as m, ExternType, Manifest, ValueType, record};
@@ -263,7 +263,9 @@ pub fn accept(compiled: &mut Compiled, targets: &[Vec<u32>]) -> Result<()> {
     let module = describe(&compiled.manifest, &compiled.code, &compiled.data, &[])?;
     let explained = |rejection: Rejection| explain(&module, &rejection);
     let checker = Checker::new(&module).map_err(explained)?;
-    let Some(fields) = Fields::new(&module.shape) else { return refuse("an instance's fields take more than 1 GiB") };
+    let Some(fields) = InstanceLayout::new(&module.shape) else {
+        return refuse("an instance's fields take more than 1 GiB");
+    };
     let unit = |scratch: &mut Scratch, number: usize| -> Result<(Vec<u8>, u32)> {
         if module.units[number].thunk {
             return checker.unit(number, &[], scratch).map(|found| (Vec::new(), found.features)).map_err(explained);

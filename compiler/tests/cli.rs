@@ -264,10 +264,15 @@ fn an_interruption_leaves_nothing() {
 fn an_object_file_and_its_header() {
     let scratch = Scratch::new("object");
     scratch.write("hello.wat", HELLO);
-    // Imports are for what it is linked with.
-    scratch.write("other.wat", "(module (import \"host\" \"f\" (func)) (import \"host\" \"m\" (memory 1)))");
+    // Imported functions are for what it is linked with; there is nothing else that C could provide.
+    scratch.write("other.wat", "(module (import \"host\" \"f\" (func)))");
+    scratch.write("memory.wat", "(module (import \"host\" \"m\" (memory 1)))");
     assert_eq!(code(&scratch.vwasm(&["compile", "--emit", "obj", "hello.wat"])), Some(0));
     assert_eq!(code(&scratch.vwasm(&["compile", "--emit", "obj", "other.wat", "-o", "x.y.o"])), Some(0));
+    let refused = scratch.vwasm(&["compile", "--emit", "obj", "memory.wat"]);
+    assert_eq!(code(&refused), Some(1));
+    assert!(said(&refused).contains("C programs can provide functions only"), "{}", said(&refused));
+    std::fs::remove_file(scratch.0.join("memory.wat")).expect("the module");
     assert_eq!(scratch.files(), ["hello.h", "hello.o", "hello.wat", "other.wat", "x.y.h", "x.y.o"]);
     let header = std::fs::read_to_string(scratch.0.join("x.y.h")).expect("the header");
     assert!(header.contains("extern const struct vwasm_module vwasm_other_module;"), "{header}");

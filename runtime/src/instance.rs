@@ -2,13 +2,13 @@
 
 use crate::layout::*;
 use crate::manifest::*;
-use crate::memory::{FunctionRecord, Region, Slots};
+use crate::memory::FunctionRecord;
 use crate::shown::shown;
-use crate::store::{Extern, FunctionInfo, Global, Instance, Memory, Module, Store, Table};
+use crate::store::{Extern, FunctionInfo, Global, Instance, Memory, Module, References, Store, Table};
 use crate::trap::Trap;
 use alloc::format;
-use alloc::rc::Rc;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl Store {
     }
 
     /// Makes an instance and runs its start function. What a failed one has written stays written.
-    pub fn instantiate(&mut self, module: &Rc<Module>, imports: &[Extern]) -> Made<u32> {
+    pub fn instantiate(&mut self, module: &Arc<Module>, imports: &[Extern]) -> Made<u32> {
         let manifest = &module.manifest;
         for (import, &given) in manifest.imports.iter().zip(imports) {
             if !self.matches(manifest, &import.kind, given) {
@@ -76,16 +76,17 @@ impl Store {
         }
         // Nothing can refer to a part of an instance that was not built whole: it goes at once.
         let before = self.extent();
-        let index = self.build(module, imports).inspect_err(|_| self.shrink(before))?;
-        self.initialise(index)?;
+        let (index, has_data) = self.build(module, imports).inspect_err(|_| self.shrink(before))?;
+        self.initialise(index, has_data)?;
         if let Some(start) = manifest.start {
-            let reference = *self.instances[index as usize].functions.get(start as usize).ok_or_else(invalid)?;
+            let reference = self.instances[index as usize].functions.get(module, start).ok_or_else(invalid)?;
             self.invoke(reference, &[], &mut []).map_err(InstantiateError::Trap)?;
         }
         Ok(index)
     }
 
-    fn build(&mut self, module: &Rc<Module>, imports: &[Extern]) -> Made<u32> {
+    /// Gives also whether the memory holds the active data segments already.
+    fn build(&mut self, module: &Arc<Module>, imports: &[Extern]) -> Made<(u32, bool)> {
         let manifest = &module.manifest;
         let layout = InstanceLayout::new(&manifest.shape).ok_or_else(invalid)?;
         let memory = manifest.memories.first().map(|limits| {
@@ -99,24 +100,27 @@ impl Store {
         if let Some(table) = manifest.tables.iter().find(|table| table.limits.min > most) {
             return Err(limit("table elements", table.limits.min, most));
         }
-        let region = Region::new(layout.size, memory).map_err(resources)?;
+        let (region, has_data) = self.config.pool.region(layout.size, memory, module).map_err(resources)?;
         let base = region.base as u64;
         self.regions.push(region);
         let region_index = self.regions.len() as u32 - 1;
 
-        let mut functions = Vec::new();
+        let mut imported = Vec::new();
         let (mut tables, mut memories, mut globals) = (Vec::new(), Vec::new(), Vec::new());
         for &import in imports {
             match import {
-                Extern::Function(reference) => functions.push(reference),
+                Extern::Function(reference) => imported.push(reference),
                 Extern::Table(index) => tables.push(index),
                 Extern::Memory(index) => memories.push(index),
                 Extern::Global(index) => globals.push(index),
             }
         }
         let imported_globals = globals.len();
-        let signatures: Vec<u32> = manifest.types.iter().map(|ty| self.intern(ty)).collect();
-        for function in &manifest.functions {
+        let signatures: Vec<u32> = module.types.iter().map(|ty| self.intern(ty)).collect();
+        let functions = References { imported, first: self.functions.count };
+        self.function_info.reserve(module.referable.len());
+        for &ordinal in &module.referable {
+            let function = manifest.functions.get(ordinal as usize).ok_or_else(invalid)?;
             let ty = function.type_index as usize;
             let signature = *signatures.get(ty).ok_or_else(invalid)?;
             let far = manifest.far_thunks.get(ty).copied().unwrap_or(u32::MAX);
@@ -128,12 +132,11 @@ impl Store {
                 signature,
                 reserved: 0,
             };
-            let reference = self.functions.push(record).ok_or_else(|| resources(12))?;
+            self.functions.push(record).ok_or_else(|| resources(12))?;
             self.function_info.push(FunctionInfo { signature, host: None });
-            functions.push(reference);
         }
         for ty in &manifest.tables {
-            let slots = Slots::new(ty.limits.min, ty.limits.max, most).map_err(resources)?;
+            let slots = self.config.pool.slots(ty.limits.min, ty.limits.max, most).map_err(resources)?;
             let private = manifest.private_tables.get(tables.len()).copied().unwrap_or(false);
             let private_to = private.then_some(base);
             self.tables.push(Table { slots, element: ty.element, max: ty.limits.max, private_to });
@@ -145,7 +148,7 @@ impl Store {
         }
         let (mut constants, mut variables) = (0, 0);
         for global in &manifest.globals {
-            let value = self.constant(&global.init, &globals, &functions)?;
+            let value = self.constant(&global.init, &globals, &functions, module)?;
             let region = &self.regions[region_index as usize];
             let offset = if global.ty.mutable {
                 variables += 1;
@@ -175,7 +178,7 @@ impl Store {
         for (number, &table) in tables.iter().enumerate() {
             region.write_u64(layout.table(number as u32), self.tables[table as usize].slots.base() as u64);
         }
-        for (number, &reference) in functions.iter().take(manifest.shape.function_imports as usize).enumerate() {
+        for (number, &reference) in functions.imported.iter().enumerate() {
             let record = self.functions.get(reference).ok_or_else(invalid)?;
             let offset = layout.function_import(number as u32);
             region.write_u64(offset + SLOT_CODE, record.far);
@@ -189,10 +192,12 @@ impl Store {
             region.write_u32(layout.signature(number as u32), signature);
         }
         for (number, &function) in manifest.references.iter().enumerate() {
-            let reference = *functions.get(function as usize).ok_or_else(invalid)?;
+            let reference = functions.get(module, function).ok_or_else(invalid)?;
             region.write_u32(layout.function_reference(number as u32), reference);
         }
-        self.modules.push(module.clone());
+        if !self.modules.iter().any(|known| Arc::ptr_eq(known, module)) {
+            self.modules.push(module.clone());
+        }
         self.instances.push(Instance {
             module: module.clone(),
             region: region_index,
@@ -204,15 +209,15 @@ impl Store {
             dropped_data: manifest.data.iter().map(|_| false).collect(),
             dropped_elements: manifest.elements.iter().map(|_| false).collect(),
         });
-        Ok(self.instances.len() as u32 - 1)
+        Ok((self.instances.len() as u32 - 1, has_data))
     }
 
-    fn constant(&self, expr: &ConstExpr, globals: &[u32], functions: &[u32]) -> Made<u64> {
+    fn constant(&self, expr: &ConstExpr, globals: &[u32], functions: &References, module: &Module) -> Made<u64> {
         Ok(match *expr {
             ConstExpr::I32(value) | ConstExpr::F32(value) => u64::from(value),
             ConstExpr::I64(value) | ConstExpr::F64(value) => value,
             ConstExpr::RefNull => 0,
-            ConstExpr::RefFunc(index) => u64::from(*functions.get(index as usize).ok_or_else(invalid)?),
+            ConstExpr::RefFunc(index) => u64::from(functions.get(module, index).ok_or_else(invalid)?),
             ConstExpr::GlobalGet(index) => {
                 let global = *globals.get(index as usize).ok_or_else(invalid)?;
                 self.global_value(global).ok_or_else(invalid)?.1
@@ -222,11 +227,12 @@ impl Store {
 
     fn constant_of(&self, instance: u32, expr: &ConstExpr) -> Made<u64> {
         let instance = &self.instances[instance as usize];
-        self.constant(expr, &instance.globals, &instance.functions)
+        self.constant(expr, &instance.globals, &instance.functions, &instance.module)
     }
 
-    /// Active segments, in order; each is checked as a whole before it is written.
-    fn initialise(&mut self, instance: u32) -> Made<()> {
+    /// Active segments, in order; each is checked as a whole before it is written. Data segments may be there already: then
+    /// none of them, and nothing before them, can fail in a way that anybody sees (`pool::Image`).
+    fn initialise(&mut self, instance: u32, has_data: bool) -> Made<()> {
         let module = self.instances[instance as usize].module.clone();
         for (number, element) in module.manifest.elements.iter().enumerate() {
             if let SegmentMode::Active { target, offset } = element.mode {
@@ -240,8 +246,10 @@ impl Store {
         }
         for (number, data) in module.manifest.data.iter().enumerate() {
             if let SegmentMode::Active { offset, .. } = data.mode {
-                let offset = self.constant_of(instance, &offset)? as u32;
-                self.memory_init(instance, number as u32, offset, 0, data.length).map_err(trap)?;
+                if !has_data {
+                    let offset = self.constant_of(instance, &offset)? as u32;
+                    self.memory_init(instance, number as u32, offset, 0, data.length).map_err(trap)?;
+                }
                 self.instances[instance as usize].dropped_data[number] = true;
             }
         }

@@ -5,7 +5,7 @@
 //!
 //! - `shown`: names from modules, made harmless
 //! - `layout`: numbers from `spec/sandbox.rules`; `sys`: system calls; `manifest`, `image`: what the compiler hands over
-//! - `memory`: reservations; `store`: functions, tables, memories, globals, instances
+//! - `memory`: reservations; `pool`, `dirty`: their reuse; `store`: functions, tables, memories, globals, instances
 //! - `enter`: the code between host and guest; `gates`: services for guest code
 //! - `trap`: reasons and backtraces; `signal`: faults and the timer; `interrupt`: the time limit
 //! - `wasi`: `wasi_snapshot_preview1`
@@ -15,6 +15,8 @@
 extern crate alloc;
 
 pub mod cpu;
+#[cfg(not(freestanding))]
+mod dirty;
 pub mod enter;
 mod gates;
 pub mod image;
@@ -22,6 +24,7 @@ pub mod instance;
 pub mod interrupt;
 pub mod manifest;
 mod memory;
+pub mod pool;
 pub mod shown;
 pub mod signal;
 pub mod store;

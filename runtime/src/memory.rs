@@ -1,10 +1,18 @@
 //! Address space: instance regions with linear memory, tables, function records.
 //!
 //! Takes sizes, reserves address space and commits what is in use. Bases never move; what is not in use is unmapped, so an
-//! access beyond the current size faults.
+//! access beyond the current size faults. Each kind of part can be reset for another store (`pool`): afterwards every byte that
+//! can be read is what it is in a new one. Resetting clears what may have been written, known exactly where only the host
+//! writes (fields, tables, function records), taken to be everything where guest code does (memory, the stack).
 
+#[cfg(not(freestanding))]
+use crate::dirty::{self, Part};
 use crate::layout::*;
+#[cfg(not(freestanding))]
+use crate::pool::Image;
 use crate::sys::{self, errno};
+#[cfg(not(freestanding))]
+use alloc::sync::Arc;
 
 /// Address space that is given back when dropped.
 pub struct Reservation {
@@ -32,13 +40,55 @@ impl Reservation {
     pub fn contains(&self, address: usize) -> bool {
         address.wrapping_sub(self.start as usize) < self.length
     }
+
+    /// No address space at all.
+    pub const fn none() -> Reservation {
+        Reservation { start: core::ptr::null_mut(), length: 0 }
+    }
+
+    /// Makes the first `length` bytes, which are readable and writable, zero again; false if the system does not.
+    #[cfg(not(freestanding))]
+    fn clear(&self, length: usize) -> bool {
+        // What is likely to be used again stays in memory.
+        const RESIDENT: usize = 16 << 10;
+        let end = length.next_multiple_of(4096);
+        if end > self.length {
+            return false;
+        }
+        // SAFETY: the part lies in this reservation, is writable, and its owner holds it exclusively. What is discarded comes
+        // back as zeros: the mapping is anonymous and private.
+        unsafe {
+            core::ptr::write_bytes(self.start, 0, RESIDENT.min(length));
+            length <= RESIDENT || sys::discard(self.start.add(RESIDENT), end - RESIDENT).is_ok()
+        }
+    }
 }
+
+// SAFETY: address space is not bound to a thread; what is in it is reached through its owner only.
+unsafe impl Send for Reservation {}
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        // SAFETY: the owner is gone, so nothing uses the range.
-        unsafe { sys::unmap(self.start, self.length) };
+        if self.length > 0 {
+            // SAFETY: the owner is gone, so nothing uses the range.
+            unsafe { sys::unmap(self.start, self.length) };
+        }
     }
+}
+
+// -- the guest stack --
+
+/// Size of the reservation for a stack of at least `size` bytes, its guard included.
+pub fn stack_bytes(size: usize) -> usize {
+    STACK_GUARD as usize + size.next_multiple_of(4096)
+}
+
+/// A guest stack above its guard.
+pub fn stack(size: usize) -> Result<Reservation, i32> {
+    let guard = STACK_GUARD as usize;
+    let stack = Reservation::new(stack_bytes(size), sys::PROT_NONE)?;
+    stack.commit(guard, stack.length - guard)?;
+    Ok(stack)
 }
 
 /// A memory of this many bytes or more is asked to be backed by huge pages: fewer faults, fewer misses of the TLB. Below, the
@@ -54,41 +104,68 @@ pub struct Region {
     pub pages: u64,
     /// Most pages it may grow to.
     pub limit: u64,
+    /// Bytes of fields.
+    size: usize,
+    /// Pages that the current owner began with, and the image behind some of them (0: none).
+    #[cfg(not(freestanding))]
+    first: (u64, u64),
+    /// That image, while there is an owner.
+    #[cfg(not(freestanding))]
+    image: Option<Arc<Image>>,
 }
 
+// SAFETY: `base` points into the reservation.
+unsafe impl Send for Region {}
+
 impl Region {
-    /// Fields of `size` bytes; memory of `pages` pages if there is one.
+    /// Fields of `size` bytes; memory of `pages` pages if there is one, which may grow to `limit`.
     pub fn new(size: u32, memory: Option<(u64, u64)>) -> Result<Region, i32> {
-        let header = (size as usize).next_multiple_of(PAGE_SIZE as usize);
+        let mut region = Region::empty(size, memory.is_some())?;
+        let (pages, limit) = memory.unwrap_or((0, 0));
+        region.limit = limit.min(MEMORY_MAX_PAGES);
+        region.grow(pages).ok_or(errno::ENOMEM)?;
+        Ok(region)
+    }
+
+    /// A region whose memory, if it is to have one, has no pages yet.
+    pub(crate) fn empty(size: u32, memory: bool) -> Result<Region, i32> {
+        let header = header(size);
         // Without memory a guard page still stands above the fields. A memory begins where a huge page can.
         let (above, alignment) = match memory {
-            Some(_) => (MEMORY_RESERVATION as usize, HUGE_PAGE),
-            None => (PAGE_SIZE as usize, PAGE_SIZE as usize),
+            true => (MEMORY_RESERVATION as usize, HUGE_PAGE),
+            false => (PAGE_SIZE as usize, PAGE_SIZE as usize),
         };
         let reservation = Reservation::new(header + above + alignment, sys::PROT_NONE)?;
         let fields = (reservation.start as usize + header).next_multiple_of(alignment) - header - reservation.start as usize;
         reservation.commit(fields, header)?;
         let base = reservation.start.wrapping_add(fields + header);
-        let (pages, limit) = memory.unwrap_or((0, 0));
-        let mut region = Region { reservation, base, pages: 0, limit: limit.min(MEMORY_MAX_PAGES) };
-        if pages > region.limit {
-            return Err(errno::ENOMEM);
-        }
-        if region.grow(pages).is_none() {
-            return Err(errno::ENOMEM);
-        }
-        Ok(region)
+        Ok(Region {
+            reservation,
+            base,
+            pages: 0,
+            limit: 0,
+            size: size as usize,
+            #[cfg(not(freestanding))]
+            first: (0, 0),
+            #[cfg(not(freestanding))]
+            image: None,
+        })
     }
 
     /// Grows the memory; gives the pages before.
     pub fn grow(&mut self, delta: u64) -> Option<u64> {
+        let old = self.extend(delta)?;
+        if self.pages * PAGE_SIZE >= HUGE_FROM {
+            sys::prefer_huge_pages(self.base, self.memory_bytes());
+        }
+        Some(old)
+    }
+
+    fn extend(&mut self, delta: u64) -> Option<u64> {
         let old = self.pages;
         let new = old.checked_add(delta).filter(|new| *new <= self.limit)?;
         let header = self.base as usize - self.reservation.start as usize;
         self.reservation.commit(header + (old * PAGE_SIZE) as usize, (delta * PAGE_SIZE) as usize).ok()?;
-        if new * PAGE_SIZE >= HUGE_FROM {
-            sys::prefer_huge_pages(self.base, (new * PAGE_SIZE) as usize);
-        }
         self.pages = new;
         self.write_u64(INSTANCE_MEMORY_PAGES, new);
         Some(old)
@@ -121,6 +198,11 @@ impl Region {
     }
 }
 
+/// Bytes set apart for fields of this size.
+fn header(size: u32) -> usize {
+    (size as usize).next_multiple_of(PAGE_SIZE as usize)
+}
+
 /// Most elements a table may have.
 pub const TABLE_LIMIT: u64 = 10_000_000;
 
@@ -142,17 +224,23 @@ pub struct Slots {
 }
 
 impl Slots {
+    /// Most elements of a table that begins with `length`, may grow to `max`, and to `most` whatever it says.
+    pub(crate) fn limit(length: u64, max: Option<u64>, most: u64) -> Result<u32, i32> {
+        let most = most.min(TABLE_LIMIT);
+        if length > most { Err(errno::ENOMEM) } else { Ok(max.unwrap_or(most).clamp(length, most) as u32) }
+    }
+
+    /// Size of the reservation for so many elements.
+    pub(crate) fn bytes(limit: u32) -> usize {
+        (TABLE_HEADER_SIZE as usize + limit as usize * SLOT_SIZE as usize).next_multiple_of(4096)
+    }
+
     /// A table of null elements that may grow to `max`, at most to `most`.
     pub fn new(length: u64, max: Option<u64>, most: u64) -> Result<Slots, i32> {
-        let most = most.min(TABLE_LIMIT);
-        if length > most {
-            return Err(errno::ENOMEM);
-        }
-        let limit = max.unwrap_or(most).clamp(length, most);
-        let bytes = TABLE_HEADER_SIZE as usize + limit as usize * SLOT_SIZE as usize;
+        let limit = Slots::limit(length, max, most)?;
         // Untouched pages cost nothing; zeroed slots are null.
-        let reservation = Reservation::new(bytes.next_multiple_of(4096), sys::PROT_READ | sys::PROT_WRITE)?;
-        let mut slots = Slots { reservation, length: 0, limit: limit as u32 };
+        let reservation = Reservation::new(Slots::bytes(limit), sys::PROT_READ | sys::PROT_WRITE)?;
+        let mut slots = Slots { reservation, length: 0, limit };
         slots.set_length(length as u32);
         Ok(slots)
     }
@@ -215,12 +303,32 @@ const FUNCTION_LIMIT: usize = 1 << 22;
 pub struct Functions {
     reservation: Reservation,
     pub count: u32,
+    /// The highest count there was.
+    #[cfg(not(freestanding))]
+    most: u32,
+}
+
+impl Default for Functions {
+    /// No records, and no room for any.
+    fn default() -> Functions {
+        Functions {
+            reservation: Reservation::none(),
+            count: 1,
+            #[cfg(not(freestanding))]
+            most: 1,
+        }
+    }
 }
 
 impl Functions {
     pub fn new() -> Result<Functions, i32> {
         let bytes = FUNCTION_LIMIT * FUNCTION_SIZE as usize;
-        Ok(Functions { reservation: Reservation::new(bytes, sys::PROT_READ | sys::PROT_WRITE)?, count: 1 })
+        Ok(Functions {
+            reservation: Reservation::new(bytes, sys::PROT_READ | sys::PROT_WRITE)?,
+            count: 1,
+            #[cfg(not(freestanding))]
+            most: 1,
+        })
     }
 
     pub fn base(&self) -> *mut FunctionRecord {
@@ -228,12 +336,16 @@ impl Functions {
     }
 
     pub fn push(&mut self, record: FunctionRecord) -> Option<u32> {
-        if self.count as usize >= FUNCTION_LIMIT {
+        if (self.count as usize + 1) * FUNCTION_SIZE as usize > self.reservation.length {
             return None;
         }
-        // SAFETY: below the limit, so inside the reservation.
+        // SAFETY: inside the reservation, as just checked.
         unsafe { self.base().add(self.count as usize).write(record) };
         self.count += 1;
+        #[cfg(not(freestanding))]
+        {
+            self.most = self.most.max(self.count);
+        }
         Some(self.count - 1)
     }
 
@@ -245,5 +357,138 @@ impl Functions {
     pub fn get(&self, reference: u32) -> Option<FunctionRecord> {
         // SAFETY: below the count, so written and inside the reservation.
         (reference != 0 && reference < self.count).then(|| unsafe { self.base().add(reference as usize).read() })
+    }
+}
+
+// -- resetting for another store --
+
+#[cfg(not(freestanding))]
+impl Region {
+    pub(crate) fn shape_of(size: u32, memory: bool) -> (usize, bool) {
+        (header(size), memory)
+    }
+
+    pub(crate) fn shape(&self) -> (usize, bool) {
+        (header(self.size as u32), self.reservation.length as u64 > MEMORY_RESERVATION)
+    }
+
+    /// What of the memory is an image's.
+    pub(crate) fn image_id(&self) -> u64 {
+        self.first.1
+    }
+
+    /// Clears fields and memory, whose pages stay if they are those it began with; false if that cannot be done.
+    pub(crate) fn reset(&mut self) -> bool {
+        // SAFETY: the fields lie below the base, and nothing else writes the memory of a region without owner.
+        unsafe { core::ptr::write_bytes(self.base.sub(self.size), 0, self.size) };
+        let image = self.image.take();
+        if self.pages != self.first.0 {
+            return self.unmap_memory().is_ok();
+        }
+        if self.pages == 0 || self.restore(image.as_deref()).is_some() {
+            return true;
+        }
+        // SAFETY: the pages are this region's own. Anonymous ones come back as zeros, those of an image as the image.
+        unsafe { sys::discard(self.base, self.memory_bytes()) }.is_ok()
+    }
+
+    /// Writes over the pages that were written to what they held at first, if they are few: so the next tenant finds them in
+    /// place. None if they are many or the kernel does not say which they are; then nothing is certain.
+    fn restore(&mut self, image: Option<&Image>) -> Option<()> {
+        const RESIDENT: u64 = 256 << 10;
+        let mut found = [Part::default(); dirty::MOST];
+        let parts = dirty::parts(self.base, self.memory_bytes(), &mut found)?;
+        if parts.iter().map(|part| part.end - part.start).sum::<u64>() > RESIDENT || (self.first.1 != 0) != image.is_some() {
+            return None;
+        }
+        for part in parts {
+            let (start, end) = ((part.start - self.base as u64) as usize, (part.end - self.base as u64) as usize);
+            let (low, high) = image.map_or((end, end), |image| (image.start, image.start + image.length));
+            let (low, high) = (low.clamp(start, end), high.clamp(start, end));
+            // SAFETY: the kernel gives parts of the range it was asked for, which is this region's memory; what lies in the
+            // image's range comes from there, the rest was zero.
+            unsafe {
+                core::ptr::write_bytes(self.base.add(start), 0, low - start);
+                if let Some(image) = image.filter(|_| low < high) {
+                    image.copy(low - image.start, self.base.add(low), high - low);
+                }
+                core::ptr::write_bytes(self.base.add(high), 0, end - high);
+            }
+        }
+        Some(())
+    }
+
+    /// Takes the memory's pages away.
+    fn unmap_memory(&mut self) -> Result<(), i32> {
+        // SAFETY: the pages are this region's own.
+        unsafe { sys::map_over(self.base, self.memory_bytes(), sys::PROT_NONE, None)? };
+        (self.pages, self.first) = (0, (0, 0));
+        Ok(())
+    }
+
+    /// Fits a region that was reset, or is new, for an owner with fields and memory like these.
+    pub(crate) fn renew(&mut self, size: u32, memory: Option<(u64, u64)>, image: Option<&Arc<Image>>) -> Result<(), i32> {
+        let (pages, limit) = memory.unwrap_or((0, 0));
+        let first = (pages, image.map_or(0, |image| image.id));
+        (self.size, self.limit) = (size as usize, limit.min(MEMORY_MAX_PAGES));
+        if self.first != first || self.pages != pages {
+            if self.pages > 0 {
+                self.unmap_memory()?;
+            }
+            // Without huge pages: an instance that lives shortly would pay for clearing them.
+            self.extend(pages).ok_or(errno::ENOMEM)?;
+            // From here on it is not as it was, whatever fails below.
+            self.first = first;
+            if let Some(image) = image {
+                if image.start + image.length > self.memory_bytes() {
+                    return Err(errno::ENOMEM);
+                }
+                // SAFETY: the range lies in this region's memory, as just checked.
+                unsafe { image.map(self.base.add(image.start))? };
+            }
+        }
+        self.image = image.cloned();
+        self.write_u64(INSTANCE_MEMORY_PAGES, pages);
+        Ok(())
+    }
+}
+
+#[cfg(not(freestanding))]
+impl Slots {
+    /// Makes all elements null. Only elements below the length were ever written.
+    pub(crate) fn reset(&mut self) -> bool {
+        let used = TABLE_HEADER_SIZE as usize + self.length as usize * SLOT_SIZE as usize;
+        self.length = 0;
+        self.reservation.clear(used)
+    }
+
+    /// A table that was reset, for another owner; both limits have the same size.
+    pub(crate) fn renew(&mut self, length: u32, limit: u32) {
+        self.limit = limit;
+        self.set_length(length);
+    }
+}
+
+#[cfg(not(freestanding))]
+impl Functions {
+    /// Clears all records. Only those below the highest count were ever written.
+    pub(crate) fn reset(&mut self) -> bool {
+        let used = self.most as usize * FUNCTION_SIZE as usize;
+        (self.count, self.most) = (1, 1);
+        self.reservation.clear(used)
+    }
+}
+
+/// Clears a guest stack, whose upper end is what is used.
+#[cfg(not(freestanding))]
+pub(crate) fn reset_stack(stack: &Reservation) -> bool {
+    const RESIDENT: usize = 8 << 10;
+    let guard = STACK_GUARD as usize;
+    let size = stack.length.saturating_sub(guard);
+    let resident = RESIDENT.min(size);
+    // SAFETY: all above the guard is writable, and no guest runs on the stack of a store that is being dropped.
+    unsafe {
+        core::ptr::write_bytes(stack.start.add(stack.length - resident), 0, resident);
+        size == resident || sys::discard(stack.start.add(guard), size - resident).is_ok()
     }
 }

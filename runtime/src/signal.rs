@@ -107,8 +107,8 @@ fn once(action: fn()) {
     }
 }
 
-/// Installs the handlers, and an alternate stack for this thread.
-pub(crate) fn install() {
+/// Installs the handlers, and an alternate stack for this thread: each thread that enters guest code needs one.
+pub fn install() {
     once(|| {
         for (place, &signal) in SIGNALS.iter().enumerate() {
             if signal != SIGALRM {

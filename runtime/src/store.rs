@@ -1,18 +1,21 @@
 //! A store: everything that instances linked to each other share, and the boundary of the sandbox.
 //!
 //! Functions, tables, memories, globals and instances live in the store until it is dropped; nothing is freed before, because
-//! a failed instance's functions may still be reachable through a shared table. References are indices into the store.
+//! a failed instance's functions may still be reachable through a shared table. References are indices into the store. Then
+//! its address space goes to the pool it came from, if it has one.
 
 use crate::enter::{CallFrame, Context};
 use crate::layout::*;
 use crate::manifest::*;
 use crate::memory::*;
+use crate::pool::{Pool, Prepared};
 use crate::sys;
 use crate::trap::{self, Trap};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// Something that can be imported and exported.
@@ -34,9 +37,14 @@ pub struct Caller {
 
 impl Caller {
     /// The store waits while a host function runs, and nothing else refers to it.
-    fn store(&mut self) -> &mut Store {
+    pub fn store(&mut self) -> &mut Store {
         // SAFETY: made by `call_host` for the time of one call, during which whoever entered the store does not touch it.
         unsafe { &mut *self.store }
+    }
+
+    pub fn store_ref(&self) -> &Store {
+        // SAFETY: as above.
+        unsafe { &*self.store }
     }
 
     /// The calling instance's memory; empty if it has none.
@@ -55,6 +63,15 @@ impl Caller {
 
 pub type HostFunction = Box<dyn FnMut(&mut Caller, &[u64], &mut [u64]) -> Result<(), Trap>>;
 
+/// One that may be entered again while it runs.
+pub type SharedHostFunction = Rc<dyn Fn(&mut Caller, &[u64], &mut [u64]) -> Result<(), Trap>>;
+
+pub(crate) enum Host {
+    /// Taken out while it runs.
+    Once(Option<HostFunction>),
+    Shared(SharedHostFunction),
+}
+
 /// Compiled code in memory.
 pub struct Module {
     pub manifest: Manifest,
@@ -64,7 +81,37 @@ pub struct Module {
     pub data_length: usize,
     /// Owns the code when it was loaded in-process.
     _reservation: Option<Reservation>,
+    /// The defined functions that need a record, because a reference to them may exist; in order.
+    pub(crate) referable: Vec<u32>,
+    pub(crate) types: Vec<Arc<FunctionType>>,
+    pub(crate) prepared: Prepared,
 }
+
+/// The defined functions, by ordinal, that are exported, start the module, or stand in a constant expression or `ref.func`.
+/// All others are only called by their own module, directly.
+fn referable(manifest: &Manifest) -> Vec<u32> {
+    let imported = manifest.shape.function_imports;
+    let constant = |expr: &ConstExpr| match expr {
+        ConstExpr::RefFunc(index) => Some(*index),
+        _ => None,
+    };
+    let exports = manifest.exports.iter().filter(|export| export.kind == ExportKind::Function).map(|export| export.index);
+    let items = manifest.elements.iter().flat_map(|element| &element.items).filter_map(constant);
+    let globals = manifest.globals.iter().filter_map(|global| constant(&global.init));
+    let all = exports.chain(items).chain(globals).chain(manifest.references.iter().copied()).chain(manifest.start);
+    let mut needed = alloc::vec![false; manifest.functions.len()];
+    for index in all {
+        if let Some(place) = index.checked_sub(imported).and_then(|ordinal| needed.get_mut(ordinal as usize)) {
+            *place = true;
+        }
+    }
+    (0..).zip(needed).filter(|(_, needed)| *needed).map(|(ordinal, _)| ordinal).collect()
+}
+
+// SAFETY: code and data are not written after the module is made, and stay mapped while it lives.
+unsafe impl Send for Module {}
+// SAFETY: as above.
+unsafe impl Sync for Module {}
 
 impl Module {
     /// Copies code and data into fresh memory and makes the code executable; no writable alias stays.
@@ -84,14 +131,22 @@ impl Module {
                 sys::protect(start.add(data_offset), length - data_offset, sys::PROT_READ)?;
             }
         }
-        Ok(Module {
+        let data_start = start.wrapping_add(data_offset);
+        Ok(Module::new(manifest, (start, code.len()), (data_start, data.len()), Some(reservation)))
+    }
+
+    fn new(manifest: Manifest, code: (*const u8, usize), data: (*const u8, usize), owner: Option<Reservation>) -> Module {
+        Module {
+            referable: referable(&manifest),
+            types: manifest.types.iter().map(|ty| Arc::new(ty.clone())).collect(),
             manifest,
-            code: start,
-            code_length: code.len(),
-            data: start.wrapping_add(data_offset),
-            data_length: data.len(),
-            _reservation: Some(reservation),
-        })
+            code: code.0,
+            code_length: code.1,
+            data: data.0,
+            data_length: data.1,
+            _reservation: owner,
+            prepared: Prepared::default(),
+        }
     }
 
     /// Code and data that are mapped already.
@@ -105,12 +160,17 @@ impl Module {
         data: *const u8,
         data_length: usize,
     ) -> Module {
-        Module { manifest, code, code_length, data, data_length, _reservation: None }
+        Module::new(manifest, (code, code_length), (data, data_length), None)
     }
 
     pub fn data(&self) -> &[u8] {
         // SAFETY: the data is mapped as long as the module lives.
         unsafe { core::slice::from_raw_parts(self.data, self.data_length) }
+    }
+
+    pub fn code(&self) -> &[u8] {
+        // SAFETY: the code is mapped, readable, as long as the module lives.
+        unsafe { core::slice::from_raw_parts(self.code, self.code_length) }
     }
 
     pub fn contains(&self, pc: usize) -> bool {
@@ -144,29 +204,52 @@ pub(crate) struct Global {
 }
 
 pub(crate) struct Instance {
-    pub module: Rc<Module>,
+    pub module: Arc<Module>,
     pub region: u32,
     pub memory: Option<u32>,
     pub tables: Vec<u32>,
-    pub functions: Vec<u32>,
+    pub functions: References,
     pub globals: Vec<u32>,
     pub layout: InstanceLayout,
     pub dropped_data: Vec<bool>,
     pub dropped_elements: Vec<bool>,
 }
 
-/// Limits of a store's instances.
+/// References to an instance's functions.
+pub(crate) struct References {
+    pub imported: Vec<u32>,
+    /// That of the first of the module's `referable` functions; the others follow.
+    pub first: u32,
+}
+
+impl References {
+    /// The reference to a function of the module, if it may have one.
+    pub fn get(&self, module: &Module, index: u32) -> Option<u32> {
+        match index.checked_sub(self.imported.len() as u32) {
+            None => self.imported.get(index as usize).copied(),
+            Some(ordinal) => Some(self.first + module.referable.binary_search(&ordinal).ok()? as u32),
+        }
+    }
+}
+
+/// Limits of a store's instances, and where their memory comes from.
 pub struct Config {
     pub stack_size: u64,
     /// Of each memory.
     pub max_memory_pages: u64,
     /// Of each table.
     pub max_table_elements: u64,
+    pub pool: Pool,
 }
 
 impl Default for Config {
     fn default() -> Config {
-        Config { stack_size: 8 << 20, max_memory_pages: MEMORY_MAX_PAGES, max_table_elements: TABLE_LIMIT }
+        Config {
+            stack_size: 8 << 20,
+            max_memory_pages: MEMORY_MAX_PAGES,
+            max_table_elements: TABLE_LIMIT,
+            pool: Pool::default(),
+        }
     }
 }
 
@@ -178,6 +261,7 @@ impl Config {
             stack_size: grants.stack_size,
             max_memory_pages: grants.max_memory_pages.map_or(most.max_memory_pages, u64::from),
             max_table_elements: grants.max_table_elements.map_or(most.max_table_elements, u64::from),
+            pool: most.pool,
         }
     }
 }
@@ -188,19 +272,52 @@ pub struct Store {
     pub(crate) functions: Functions,
     pub(crate) function_info: Vec<FunctionInfo>,
     /// By id less one, and their ids: a module may have a million.
-    signatures: Vec<Rc<FunctionType>>,
-    signature_ids: BTreeMap<Rc<FunctionType>, u32>,
+    signatures: Vec<Arc<FunctionType>>,
+    signature_ids: BTreeMap<Arc<FunctionType>, u32>,
     pub(crate) tables: Vec<Table>,
     pub(crate) memories: Vec<Memory>,
     pub(crate) regions: Vec<Region>,
     pub(crate) globals: Vec<Global>,
     pub(crate) host_globals: Vec<Box<u64>>,
     pub(crate) instances: Vec<Instance>,
-    pub(crate) modules: Vec<Rc<Module>>,
-    pub(crate) hosts: Vec<Option<HostFunction>>,
+    pub(crate) modules: Vec<Arc<Module>>,
+    pub(crate) hosts: Vec<Host>,
     pub(crate) config: Config,
     pub(crate) pending: Option<Trap>,
+    panics: Panics,
     depth: u32,
+}
+
+/// Panics of host functions go around the guest, which cannot be unwound: they end it as a trap does, and go on behind it.
+#[cfg(not(freestanding))]
+#[derive(Default)]
+struct Panics(Option<Box<dyn core::any::Any + Send>>);
+
+#[cfg(not(freestanding))]
+impl Panics {
+    fn catch<R>(run: impl FnOnce() -> R) -> Result<R, Panics> {
+        std::panic::catch_unwind(core::panic::AssertUnwindSafe(run)).map_err(|panic| Panics(Some(panic)))
+    }
+
+    fn resume(&mut self) {
+        if let Some(panic) = self.0.take() {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+/// In an executable a panic is the end.
+#[cfg(freestanding)]
+#[derive(Default)]
+struct Panics;
+
+#[cfg(freestanding)]
+impl Panics {
+    fn catch<R>(run: impl FnOnce() -> R) -> Result<R, Panics> {
+        Ok(run())
+    }
+
+    fn resume(&mut self) {}
 }
 
 /// Host and guest may call each other this deep.
@@ -213,14 +330,11 @@ impl Store {
     pub fn new(config: Config) -> Result<Box<Store>, i32> {
         crate::signal::install();
         crate::enter::prepare();
-        let guard = STACK_GUARD as usize;
-        let size = config.stack_size.clamp(STACK_MINIMUM, 1 << 40) as usize;
-        let stack = Reservation::new(guard + size.next_multiple_of(4096), sys::PROT_NONE)?;
-        stack.commit(guard, stack.length - guard)?;
+        let stack = config.pool.stack(config.stack_size.clamp(STACK_MINIMUM, 1 << 40) as usize)?;
         let mut store = Box::new(Store {
             context: Box::new(Context::default()),
             stack,
-            functions: Functions::new()?,
+            functions: config.pool.functions()?,
             function_info: Vec::new(),
             signatures: Vec::new(),
             signature_ids: BTreeMap::new(),
@@ -234,6 +348,7 @@ impl Store {
             hosts: Vec::new(),
             config,
             pending: None,
+            panics: Panics::default(),
             depth: 0,
         });
         store.function_info.push(FunctionInfo { signature: 0, host: None });
@@ -246,14 +361,13 @@ impl Store {
     }
 
     /// The store-wide id of a signature.
-    pub(crate) fn intern(&mut self, ty: &FunctionType) -> u32 {
+    pub(crate) fn intern(&mut self, ty: &Arc<FunctionType>) -> u32 {
         if let Some(&id) = self.signature_ids.get(ty) {
             return id;
         }
-        let ty = Rc::new(ty.clone());
         self.signatures.push(ty.clone());
         let id = self.signatures.len() as u32;
-        self.signature_ids.insert(ty, id);
+        self.signature_ids.insert(ty.clone(), id);
         id
     }
 
@@ -282,11 +396,19 @@ impl Store {
     // -- host objects --
 
     pub fn host_function(&mut self, ty: &FunctionType, function: HostFunction) -> Option<u32> {
-        let signature = self.intern(ty);
+        self.add_host(ty, Host::Once(Some(function)))
+    }
+
+    pub fn shared_host_function(&mut self, ty: &FunctionType, function: SharedHostFunction) -> Option<u32> {
+        self.add_host(ty, Host::Shared(function))
+    }
+
+    fn add_host(&mut self, ty: &FunctionType, function: Host) -> Option<u32> {
+        let signature = self.intern(&Arc::new(ty.clone()));
         let entry = crate::enter::host_gate_address();
         let reference =
             self.functions.push(FunctionRecord { code: entry, far: entry, instance: 0, signature, reserved: 0 })?;
-        self.hosts.push(Some(function));
+        self.hosts.push(function);
         self.function_info.push(FunctionInfo { signature, host: Some(self.hosts.len() as u32 - 1) });
         Some(reference)
     }
@@ -299,14 +421,14 @@ impl Store {
     }
 
     pub fn host_table(&mut self, ty: &TableType) -> Result<Extern, i32> {
-        let slots = Slots::new(ty.limits.min, ty.limits.max, self.config.max_table_elements)?;
+        let slots = self.config.pool.slots(ty.limits.min, ty.limits.max, self.config.max_table_elements)?;
         self.tables.push(Table { slots, element: ty.element, max: ty.limits.max, private_to: None });
         Ok(Extern::Table(self.tables.len() as u32 - 1))
     }
 
     pub fn host_memory(&mut self, limits: Limits) -> Result<Extern, i32> {
         let limit = limits.max.unwrap_or(MEMORY_MAX_PAGES).min(self.config.max_memory_pages);
-        self.regions.push(Region::new(-INSTANCE_INSTANCE as u32, Some((limits.min, limit)))?);
+        self.regions.push(self.config.pool.host_region(-INSTANCE_INSTANCE as u32, (limits.min, limit))?);
         self.memories.push(Memory { region: self.regions.len() as u32 - 1, max: limits.max });
         Ok(Extern::Memory(self.memories.len() as u32 - 1))
     }
@@ -360,15 +482,76 @@ impl Store {
     }
 
     pub fn export(&self, instance: u32, name: &str) -> Option<Extern> {
+        let exports = &self.instances.get(instance as usize)?.module.manifest.exports;
+        self.export_at(instance, exports.iter().find(|export| export.name == name)?)
+    }
+
+    /// What an instance has as an export of its module.
+    pub fn export_at(&self, instance: u32, export: &Export) -> Option<Extern> {
         let instance = self.instances.get(instance as usize)?;
-        let export = instance.module.manifest.exports.iter().find(|export| export.name == name)?;
         let index = export.index as usize;
         Some(match export.kind {
-            ExportKind::Function => Extern::Function(*instance.functions.get(index)?),
+            ExportKind::Function => Extern::Function(instance.functions.get(&instance.module, export.index)?),
             ExportKind::Table => Extern::Table(*instance.tables.get(index)?),
             ExportKind::Memory => Extern::Memory(instance.memory?),
             ExportKind::Global => Extern::Global(*instance.globals.get(index)?),
         })
+    }
+
+    /// All that an instance exports, in the module's order.
+    pub fn exports(&self, instance: u32) -> Vec<Extern> {
+        let module = self.instances.get(instance as usize).map(|instance| instance.module.clone());
+        let exports = module.iter().flat_map(|module| &module.manifest.exports);
+        exports.filter_map(|export| self.export_at(instance, export)).collect()
+    }
+
+    /// The memory that an instance uses, its own or an imported one.
+    pub fn memory_of(&mut self, instance: u32) -> Option<&mut [u8]> {
+        let memory = self.instances.get(instance as usize)?.memory?;
+        self.memory_mut(memory)
+    }
+
+    /// The type of a memory, its current size in pages as minimum.
+    pub fn memory_type(&self, memory: u32) -> Option<Limits> {
+        let memory = self.memories.get(memory as usize)?;
+        Some(Limits { min: self.regions.get(memory.region as usize)?.pages, max: memory.max })
+    }
+
+    /// Grows a memory; gives the pages before.
+    pub fn grow_memory(&mut self, memory: u32, delta: u64) -> Option<u64> {
+        self.region_of_memory(memory)?.grow(delta)
+    }
+
+    /// The type of a table, its current size as minimum.
+    pub fn table_type(&self, table: u32) -> Option<TableType> {
+        let table = self.tables.get(table as usize)?;
+        Some(TableType { element: table.element, limits: Limits { min: table.slots.length.into(), max: table.max } })
+    }
+
+    /// The reference in a table, 0 for null; none beyond its end.
+    pub fn table_element(&self, table: u32, index: u32) -> Option<u32> {
+        Some(self.tables.get(table as usize)?.slots.get(index)?.reference)
+    }
+
+    /// Sets an element of a table to a reference; none if it is beyond the end, or no such function is there.
+    pub fn set_table_element(&mut self, table: u32, index: u32, reference: u32) -> Option<()> {
+        let target = self.tables.get(table as usize)?;
+        let slot = self.slot(target.element, target.private_to, reference)?;
+        self.tables[table as usize].slots.set(index, slot)
+    }
+
+    /// Grows a table by elements of a reference; gives its length before.
+    pub fn grow_table(&mut self, table: u32, delta: u32, reference: u32) -> Option<u32> {
+        let target = self.tables.get(table as usize)?;
+        let slot = self.slot(target.element, target.private_to, reference)?;
+        let slots = &mut self.tables[table as usize].slots;
+        let old = slots.grow(delta)?;
+        if slot != Slot::default() {
+            for index in old..slots.length {
+                slots.set(index, slot)?;
+            }
+        }
+        Some(old)
     }
 
     /// Names of an instance's exports.
@@ -424,6 +607,7 @@ impl Store {
         let outcome = crate::enter::enter(&mut self.context, &mut frame);
         self.depth -= 1;
         if !outcome {
+            self.panics.resume();
             let pending = self.pending.take();
             return Err(pending.unwrap_or_else(|| trap::collect(self)));
         }
@@ -453,14 +637,40 @@ impl Store {
         args: &[u64],
         results: &mut [u64],
     ) -> Result<(), Trap> {
-        // Taken out while it runs: a host function that calls back must not be entered twice.
-        let Some(mut function) = self.hosts.get_mut(host as usize).and_then(Option::take) else {
-            return Err(Trap::host("a host function was entered again while it runs"));
+        let mut function = match self.hosts.get_mut(host as usize) {
+            Some(Host::Shared(function)) => Host::Shared(function.clone()),
+            // Taken out while it runs: it must not be entered twice.
+            Some(Host::Once(function)) if function.is_some() => Host::Once(function.take()),
+            _ => return Err(Trap::host("a host function was entered again while it runs")),
         };
         let mut caller = Caller { store: self, instance };
-        let outcome = function(&mut caller, args, results);
-        self.hosts[host as usize] = Some(function);
+        let run = || match &mut function {
+            Host::Shared(function) => function(&mut caller, args, results),
+            Host::Once(Some(function)) => function(&mut caller, args, results),
+            Host::Once(None) => Ok(()),
+        };
+        let outcome = Panics::catch(run).unwrap_or_else(|panics| {
+            self.panics = panics;
+            Err(Trap::host("a host function panicked"))
+        });
+        if let Host::Once(_) = function {
+            self.hosts[host as usize] = function;
+        }
+        if instance.is_none() {
+            // Nobody's guest is in between.
+            self.panics.resume();
+        }
         outcome
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        let pool = &self.config.pool;
+        self.regions.drain(..).for_each(|region| pool.keep_region(region));
+        self.tables.drain(..).for_each(|table| pool.keep_slots(table.slots));
+        pool.keep_functions(core::mem::take(&mut self.functions));
+        pool.keep_stack(core::mem::replace(&mut self.stack, Reservation::none()));
     }
 }
 

@@ -14,6 +14,7 @@ pub mod number {
     pub const RT_SIGACTION: usize = 13;
     pub const RT_SIGRETURN: usize = 15;
     pub const IOCTL: usize = 16;
+    pub const PWRITE64: usize = 18;
     pub const READV: usize = 19;
     pub const WRITEV: usize = 20;
     pub const SCHED_YIELD: usize = 24;
@@ -53,6 +54,7 @@ pub mod number {
     pub const RENAMEAT2: usize = 316;
     pub const SECCOMP: usize = 317;
     pub const GETRANDOM: usize = 318;
+    pub const MEMFD_CREATE: usize = 319;
     pub const OPENAT2: usize = 437;
     pub const LANDLOCK_CREATE_RULESET: usize = 444;
     pub const LANDLOCK_ADD_RULE: usize = 445;
@@ -114,6 +116,29 @@ pub unsafe fn unmap(address: *mut u8, length: usize) {
 pub unsafe fn protect(address: *mut u8, length: usize, protection: usize) -> Result<(), i32> {
     // SAFETY: as the caller promises.
     check(unsafe { syscall(number::MPROTECT, [address as usize, length, protection, 0, 0, 0]) }).map(|_| ())
+}
+
+/// Puts a fresh private mapping, of a file from its start or of nothing, in the place of another.
+///
+/// # Safety
+/// The range must be of whole pages and the caller's own, and nothing may rely on what was there.
+pub unsafe fn map_over(address: *mut u8, length: usize, protection: usize, file: Option<usize>) -> Result<(), i32> {
+    const PRIVATE_FIXED: usize = 0x2 | 0x10;
+    const ANONYMOUS_NORESERVE: usize = 0x20 | 0x4000;
+    let flags = PRIVATE_FIXED | if file.is_none() { ANONYMOUS_NORESERVE } else { 0 };
+    let args = [address as usize, length, protection, flags, file.unwrap_or(usize::MAX), 0];
+    // SAFETY: as the caller promises.
+    check(unsafe { syscall(number::MMAP, args) }).map(|_| ())
+}
+
+/// Drops the contents of private pages: anonymous ones become zero, those of a file what the file says.
+///
+/// # Safety
+/// The range must be of whole pages and the caller's own, and nothing may rely on what was there.
+pub unsafe fn discard(address: *mut u8, length: usize) -> Result<(), i32> {
+    const MADV_DONTNEED: usize = 4;
+    // SAFETY: as the caller promises.
+    check(unsafe { syscall(number::MADVISE, [address as usize, length, MADV_DONTNEED, 0, 0, 0]) }).map(|_| ())
 }
 
 /// Asks for huge pages behind a range; a kernel without them changes nothing.

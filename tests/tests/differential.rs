@@ -7,7 +7,7 @@
 //! A failure names the seed; `VWASM_SEED=<it> VWASM_COUNT=1` makes it again and leaves the module as `differential.wasm` in
 //! the temporary directory.
 
-use std::rc::Rc;
+use std::sync::Arc;
 use vwasm::compile::{Options, compile};
 use vwasm::machine::CpuFeatures;
 use vwasm::module::Module;
@@ -115,7 +115,7 @@ fn native(bytes: &[u8], seed: u64, cpu: CpuFeatures) -> Option<Vec<State>> {
     let loaded = store::Module::load(compiled.manifest, &compiled.code, &compiled.data).expect("memory for code");
     let mut store = Store::new(Config::default()).expect("memory for a store");
     let mut states = Vec::new();
-    let instance = match store.instantiate(&Rc::new(loaded), &[]) {
+    let instance = match store.instantiate(&Arc::new(loaded), &[]) {
         Ok(instance) => instance,
         Err(InstantiateError::Trap(trap)) => {
             let outcome = Outcome::Trap(name(&trap));

@@ -8,7 +8,8 @@ mod module;
 
 use iced_x86::{Code, Instruction, MemoryOperand, Register, Register::*};
 use module::{Built, DATA, FUNCTIONS, LABELS, Part, fields};
-use vwasm_checker::claims::{self, Claim, Claims, Label};
+use vwasm::claims::write;
+use vwasm_checker::claims::{Claim, Claims, Label};
 use vwasm_checker::fact::Fact;
 use vwasm_checker::layout::*;
 
@@ -1233,7 +1234,7 @@ fn false_claims_are_rejected() {
                 claims.facts = facts.clone();
                 claims.labels.push(Label { offset: label, depth, narrow, first: 0, count, first_word: 0, word_count: 0 });
             }
-            claims::write(&claims, built.units[number].start, 0)
+            write(&claims, built.units[number].start, 0)
         });
         assert!(verdict.is_err(), "accepted with the claims {narrow:#x} {facts:?} {depth}");
     }

@@ -2,7 +2,7 @@
 //! thread's stack. `VWASM_VERBOSE=1` says what became of each and how long it took.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use vwasm::compile::{Options, compile};
 use vwasm::error::{CompileError, ErrorKind};
@@ -105,7 +105,7 @@ fn instantiates(name: &str, bytes: &[u8]) {
     let module = Decoded::decode(bytes).expect("a valid module");
     let compiled = compile(&module, &Options::default(), &|| ()).expect("it compiles");
     let loaded = store::Module::load(compiled.manifest, &compiled.code, &compiled.data).expect("memory for the code");
-    let loaded = Rc::new(loaded);
+    let loaded = Arc::new(loaded);
     let mut store = Store::new(store::Config::default()).expect("memory for a store");
     let start = thread_time();
     for _ in 0..2 {

@@ -1,7 +1,7 @@
 //! Every WASI function with hostile pointers, lengths, numbers and memory contents: no call panics, writes outside the caller's
 //! memory, or leaves a descriptor behind. `VWASM_CALLS=1000000` makes the run long.
 
-use std::rc::Rc;
+use std::sync::Arc;
 use vwasm_runtime::interrupt::Deadline;
 use vwasm_runtime::manifest::{FunctionType, ValueType};
 use vwasm_runtime::store::{Config, Extern, Module, Store};
@@ -82,7 +82,7 @@ fn hostile_calls() {
     std::fs::create_dir(directory.path().join("d")).unwrap();
     let compiled = compiled(module().as_bytes());
     let before = open_descriptors();
-    let module = Rc::new(Module::load(compiled.manifest, &compiled.code, &compiled.data).unwrap());
+    let module = Arc::new(Module::load(compiled.manifest, &compiled.code, &compiled.data).unwrap());
     let mut random = Random(0x1234_5678_9abc_def1);
     let (mut done, mut traps, mut errors, mut successes, mut canary_sum) = (0, 0, 0, 0, None);
     let canary: Vec<u8> = (0..1 << 16).map(|n| (n * 7) as u8).collect();

@@ -5,7 +5,7 @@ use std::mem::offset_of;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
-use std::rc::Rc;
+use std::sync::Arc;
 use vwasm::compile::{Compiled, Options, compile};
 use vwasm::module::Module;
 use vwasm_runtime::image::{ImageHeader, PAYLOAD_ADDRESS};
@@ -79,7 +79,7 @@ fn mutated_manifests() {
                 _ => None,
             })
             .collect();
-        instances += usize::from(store.instantiate(&Rc::new(loaded), &imports).is_ok());
+        instances += usize::from(store.instantiate(&Arc::new(loaded), &imports).is_ok());
     }
     println!("{decoded} decoded, {consistent} consistent, {instances} instances");
     assert!(decoded > 1000 && consistent > 100 && instances > 10, "mutation is off");

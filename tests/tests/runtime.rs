@@ -2,15 +2,16 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 use vwasm_runtime::layout::TrapCode;
 use vwasm_runtime::manifest::{FunctionType, Limits, ValueType};
 use vwasm_runtime::store::{Config, Extern, Module, Store};
 use vwasm_runtime::trap::{Trap, TrapKind};
 use vwasm_tests::support::*;
 
-fn load(text: &str) -> Rc<Module> {
+fn load(text: &str) -> Arc<Module> {
     let compiled = compiled(text.as_bytes());
-    Rc::new(Module::load(compiled.manifest, &compiled.code, &compiled.data).unwrap())
+    Arc::new(Module::load(compiled.manifest, &compiled.code, &compiled.data).unwrap())
 }
 
 fn export(store: &Store, instance: u32, name: &str) -> u32 {

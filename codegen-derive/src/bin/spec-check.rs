@@ -11,6 +11,7 @@ fn main() -> ExitCode {
             && flag == "--emit"
         {
             codegen_derive::generate(Path::new(directory), Path::new(out))?;
+            codegen_derive::generate_checker(Path::new(directory), Path::new(out))?;
         }
         Ok(spec)
     });

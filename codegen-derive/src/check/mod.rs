@@ -7,6 +7,7 @@
 
 mod builtin;
 mod encoding;
+mod fact;
 mod flow;
 mod inst;
 mod item;
@@ -59,6 +60,7 @@ pub fn check(spec: &mut Spec) -> Vec<Diagnostic> {
     let forms = forms.map(|block| (block.name.text.clone(), block.name.span)).collect();
     let mut globals = Globals { functions, used_functions: HashSet::new(), forms, numbers: numbers(spec) };
     item::functions(spec, &mut globals, &mut errors);
+    fact::check(spec, &mut globals, &mut errors);
     item::operators(spec, &mut globals, &mut errors);
     inst::check(spec, &mut globals, &mut errors);
     let used = rule::check(spec, &mut globals, &mut errors);

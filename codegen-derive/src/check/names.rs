@@ -36,6 +36,9 @@ pub fn duplicates(spec: &Spec, errors: &mut Vec<Diagnostic>) {
         .chain(spec.traps.iter().map(|trap| ("trap", &trap.name)))
         .chain(spec.conventions.iter().map(|convention| ("convention", &convention.name)))
         .chain(spec.facts.iter().map(|fact| ("fact", &fact.name)))
+        .chain(spec.states.iter().map(|state| ("state", &state.name)))
+        .chain(spec.extents.iter().map(|extent| ("region", &extent.name)))
+        .chain(spec.judgements.iter().map(|judgement| ("table", &judgement.name)))
         .chain(spec.rejections.iter().map(|reason| ("reason", &reason.name)))
         .chain(blocks);
     let mut seen: HashMap<(&str, String), &Name> = HashMap::new();

@@ -106,6 +106,7 @@ fn arm(op: &Op, printer: &Printer) -> TokenStream {
 pub fn emit(spec: &Spec) -> TokenStream {
     let printer = Printer::new(spec);
     let support: TokenStream = include_str!("support.rs").parse().unwrap_or_default();
+    let floats: TokenStream = include_str!("floats.rs").parse().unwrap_or_default();
     let functions = functions(spec, &printer);
     let arms = spec.ops.iter().filter(|op| op.kind == OpKind::Ordinary).map(|op| arm(op, &printer));
     quote! {
@@ -155,5 +156,6 @@ pub fn emit(spec: &Spec) -> TokenStream {
 
         #functions
         #support
+        #floats
     }
 }

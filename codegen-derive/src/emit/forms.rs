@@ -16,7 +16,7 @@ const STACK: u8 = 4;
 
 /// What the result of operand 0 is made of; numbers are operands in their encoded order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Effect {
+pub enum Effect {
     /// No general register or memory operand is assigned.
     None,
     Unknown,
@@ -25,6 +25,7 @@ enum Effect {
     Add(u8, u8),
     And(u8, u8),
     Or(u8, u8),
+    Xor(u8, u8),
     ShiftLeft(u8, u8),
     ShiftRight(u8, u8),
     Select(u8, u8),
@@ -33,7 +34,7 @@ enum Effect {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Flags {
+pub enum Flags {
     Kept,
     Undefined,
     Compare(u8, u8),
@@ -144,7 +145,8 @@ impl Describer<'_> {
                 match op {
                     BinaryOp::Add => Effect::Add(a, b),
                     BinaryOp::BitAnd => Effect::And(a, b),
-                    BinaryOp::BitOr | BinaryOp::BitXor => Effect::Or(a, b),
+                    BinaryOp::BitOr => Effect::Or(a, b),
+                    BinaryOp::BitXor => Effect::Xor(a, b),
                     _ => return None,
                 }
             }
@@ -444,6 +446,13 @@ fn forms(spec: &Spec) -> Result<BTreeMap<String, Form>, Vec<Diagnostic>> {
     if errors.is_empty() { Ok(forms) } else { Err(errors) }
 }
 
+/// What the checker takes an instruction to do: to its result, and to the flags. None if it cannot be described.
+pub fn effects(inst: &Inst) -> Option<(Effect, Flags)> {
+    let name = inst.code.text.replace("{cc}", CONDITIONS[0]);
+    let form = Describer { inst }.form(name.clone(), None, prefixes(inst, &name)?).ok()?;
+    Some((form.effect, form.flags))
+}
+
 /// Errors that keep an instruction out of the checker's table.
 pub fn check(spec: &Spec) -> Vec<Diagnostic> {
     forms(spec).err().unwrap_or_default()
@@ -493,6 +502,7 @@ fn print(form: &Form) -> TokenStream {
         Effect::Add(a, b) => pair("Add", a, b),
         Effect::And(a, b) => pair("And", a, b),
         Effect::Or(a, b) => pair("Or", a, b),
+        Effect::Xor(a, b) => pair("Xor", a, b),
         Effect::ShiftLeft(a, b) => pair("ShiftLeft", a, b),
         Effect::ShiftRight(a, b) => pair("ShiftRight", a, b),
         Effect::Select(a, b) => pair("Select", a, b),
@@ -543,42 +553,6 @@ pub fn emit(spec: &Spec) -> TokenStream {
         /// Every form, for tests.
         pub fn all() -> &'static [Form] {
             &FORMS
-        }
-    }
-}
-
-/// `judgements.rs`: the names and words of the facts and of the reasons to reject, which the checker's own types are made of.
-pub fn judgements(spec: &Spec) -> TokenStream {
-    let list = |items: &[Words]| -> (Vec<Ident>, Vec<String>) {
-        items.iter().map(|item| (super::camel(&item.name.text), item.words.clone())).unzip()
-    };
-    let ((facts, fact_words), (names, words)) = (list(&spec.facts), list(&spec.rejections));
-    quote! {
-        /// The kinds of facts.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum FactName { #(#[doc = #fact_words] #facts),* }
-
-        impl FactName {
-            pub fn words(self) -> &'static str {
-                match self { #(FactName::#facts => #fact_words),* }
-            }
-        }
-
-        /// What code was rejected for: a rule it breaks, or a fact missing at a place.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Reason {
-            #(#[doc = #words] #names,)*
-            /// At this place something must be known that is not.
-            Missing(Place, &'static str),
-        }
-
-        impl Reason {
-            fn words(self) -> &'static str {
-                match self {
-                    #(Reason::#names => #words,)*
-                    Reason::Missing(_, what) => what,
-                }
-            }
         }
     }
 }

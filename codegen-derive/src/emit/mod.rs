@@ -4,6 +4,7 @@
 //! those to come (SMT-LIB, Gallina): nothing in the tree is particular to it.
 
 mod eval;
+mod fact;
 mod forms;
 mod insts;
 mod layout;
@@ -33,14 +34,10 @@ pub fn emit(spec: &Spec, unproved: &[String]) -> Vec<(&'static str, String)> {
 
 /// What the sandbox checker is built from.
 pub fn checker(spec: &Spec) -> Vec<(&'static str, String)> {
-    vec![
-        ("forms.rs", format(forms::emit(spec))),
-        ("judgements.rs", format(forms::judgements(spec))),
-        ("layout.rs", layout(spec)),
-    ]
+    vec![("forms.rs", format(forms::emit(spec))), ("facts.rs", format(fact::emit(spec))), ("layout.rs", layout(spec))]
 }
 
-pub use forms::check as check_forms;
+pub use forms::{Effect, Flags, check as check_forms, effects};
 
 /// `layout.rs` alone: it needs `sandbox.rules` only.
 pub fn layout(spec: &Spec) -> String {

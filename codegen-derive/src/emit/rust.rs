@@ -1,7 +1,7 @@
 //! Expressions as Rust.
 //!
 //! A bit-vector of at most 64 bits is a `u64` with the bits above its width zero, a whole vector register a `u128` (bitwise
-//! operators only); bool is `bool`; a float is a Rust float. Built-in functions are in `support.rs`, which is emitted with the evaluators.
+//! operators only); bool is `bool`; a float is a Rust float. Built-in functions are in `support.rs` and `floats.rs`, which are emitted with what uses them.
 
 use super::{condition, local, snake};
 use crate::ast::*;
@@ -12,6 +12,8 @@ use std::collections::HashMap;
 /// Prints expressions; layout numbers become literals.
 pub struct Printer {
     pub numbers: HashMap<String, i128>,
+    /// What is called besides functions and built-ins is a method of `module`.
+    pub known: Vec<String>,
 }
 
 fn width(ty: &Type) -> u32 {
@@ -32,7 +34,7 @@ pub fn literal(value: i128, ty: &Type) -> TokenStream {
 
 impl Printer {
     pub fn new(spec: &Spec) -> Printer {
-        Printer { numbers: crate::check::numbers(spec) }
+        Printer { numbers: crate::check::numbers(spec), known: Vec::new() }
     }
 
     pub fn print(&self, expr: &Expr) -> TokenStream {
@@ -100,6 +102,10 @@ impl Printer {
 
     fn call(&self, name: &str, args: &[Expr], result: &Type) -> TokenStream {
         let printed: Vec<TokenStream> = args.iter().map(|arg| self.print(arg)).collect();
+        if self.known.iter().any(|known| known == name) {
+            let name = format_ident!("{name}");
+            return quote!(module.#name(#(#printed),*));
+        }
         if !crate::check::is_builtin(name) {
             let name = snake("fn", name);
             return quote!(#name(#(#printed),*));

@@ -22,6 +22,14 @@ const ITEMS: &[&str] = &[
     "trap",
     "convention",
     "fact",
+    "state",
+    "known",
+    "region",
+    "derive",
+    "refine",
+    "imply",
+    "join",
+    "access",
     "reject",
 ];
 
@@ -104,6 +112,15 @@ pub fn token(matched: Rule) -> Option<&'static str> {
         Rule::k_gate => "`gate`",
         Rule::k_convention => "`convention`",
         Rule::k_fact => "`fact`",
+        Rule::k_most => "`most`",
+        Rule::k_means => "`means`",
+        Rule::k_state => "`state`",
+        Rule::k_with => "`with`",
+        Rule::k_known => "`known`",
+        Rule::k_region => "`region`",
+        Rule::k_given => "`given`",
+        Rule::k_case => "`case`",
+        Rule::k_holds => "`holds`",
         Rule::k_reject => "`reject`",
         _ => return None,
     })
@@ -133,6 +150,10 @@ fn plain(wanted: Rule) -> &'static [&'static str] {
         | Rule::trap_item
         | Rule::convention
         | Rule::fact_item
+        | Rule::state_item
+        | Rule::known_item
+        | Rule::extent
+        | Rule::judgement
         | Rule::reject => &[ITEM],
         Rule::expr
         | Rule::or_expr
@@ -206,6 +227,17 @@ fn plain(wanted: Rule) -> &'static [&'static str] {
         Rule::count => &["`[`"],
         Rule::convention_row | Rule::row_words | Rule::row_class => &["`integer`", "`float`", "`callee`"],
         Rule::row_use => &["`parameters`", "`results`", "`slot`"],
+        Rule::at_most => &["`at most`"],
+        Rule::promise => &["`with`"],
+        Rule::condition_when => &["`when`"],
+        Rule::holds => &["`holds`"],
+        Rule::judged => &["`derive`", "`refine`", "`imply`", "`join`", "`access`"],
+        Rule::exchange => &["`commutative`"],
+        Rule::subject => &["`=`", "`given`", "`at`"],
+        Rule::row => &["`case`"],
+        Rule::gives => &["`=>`"],
+        Rule::fact_pattern | Rule::fact_patterns | Rule::fact_arg => &["a pattern"],
+        Rule::values => &[NAME],
         Rule::string | Rule::text => &["a text in quotes"],
         _ => &[],
     }

@@ -14,6 +14,10 @@ impl Reader {
             Rule::lower => spec.blocks.push(self.block(pair, BlockKind::Lower)?),
             Rule::simplify => spec.blocks.push(self.block(pair, BlockKind::Simplify)?),
             Rule::form => spec.blocks.push(self.block(pair, BlockKind::Form)?),
+            Rule::fact_item => spec.facts.push(self.fact(pair)?),
+            Rule::state_item | Rule::known_item => spec.states.push(self.state(pair)?),
+            Rule::extent => spec.extents.push(self.extent(pair)?),
+            Rule::judgement => spec.judgements.push(self.judgement(pair)?),
             Rule::EOI => {}
             _ => self.sandbox_item(spec, pair)?,
         }
@@ -218,10 +222,9 @@ impl Reader {
                 let message = only(self, next(&mut inner, span)?)?.as_str().to_string();
                 spec.traps.push(Trap { name, number, message, span });
             }
-            Rule::fact_item | Rule::reject => {
+            Rule::reject => {
                 let words = only(self, next(&mut inner, span)?)?.as_str().to_string();
-                let list = if matched == Rule::reject { &mut spec.rejections } else { &mut spec.facts };
-                list.push(Words { name, words, span });
+                spec.rejections.push(Words { name, words, span });
             }
             _ => {
                 let rows = inner.map(|row| self.row(row)).collect::<Read<_>>()?;
@@ -241,7 +244,7 @@ impl Reader {
     /// A field of a layout (with its access) or of a record.
     fn field(&self, pair: P) -> Read<Field> {
         let span = self.span(&pair);
-        let (mut access, mut count, mut names) = (Access::Readable, None, Vec::new());
+        let (mut access, mut count, mut holds, mut names) = (Access::Readable, None, None, Vec::new());
         for part in parts(pair) {
             match part.as_rule() {
                 Rule::access => {
@@ -252,12 +255,13 @@ impl Reader {
                     }
                 }
                 Rule::count => count = Some(self.name(&only(self, part)?)),
+                Rule::holds => holds = Some(self.name(&only(self, part)?)),
                 _ => names.push(self.name(&part)),
             }
         }
         let mut names = names.into_iter();
         match (names.next(), names.next()) {
-            (Some(name), Some(ty)) => Ok(Field { access, name, count, ty, span }),
+            (Some(name), Some(ty)) => Ok(Field { access, name, count, ty, holds, span }),
             _ => Err(Diagnostic::new(span, "a field without a type")),
         }
     }

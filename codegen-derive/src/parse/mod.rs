@@ -6,6 +6,7 @@
 
 mod error;
 mod expr;
+mod fact;
 mod item;
 mod rule;
 

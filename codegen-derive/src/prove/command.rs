@@ -51,7 +51,10 @@ fn chosen(names: &[String], name: &str) -> bool {
 /// Every name must choose something.
 fn check_names(spec: &Spec, names: &[String]) -> Result<(), String> {
     let rules = spec.blocks.iter().flat_map(|block| block.rules.iter().map(move |rule| full_name(block, rule)));
-    let known: Vec<String> = rules.chain(spec.ops.iter().map(|op| op.name.text.clone())).collect();
+    let tables = spec.judgements.iter().flat_map(super::fact::row_names);
+    let others = spec.ops.iter().map(|op| &op.name).chain(spec.facts.iter().map(|fact| &fact.name));
+    let others = others.chain(spec.insts.iter().map(|inst| &inst.name)).map(|name| name.text.clone());
+    let known: Vec<String> = rules.chain(tables).chain(others).collect();
     for name in names {
         if !known.iter().any(|known| chosen(std::slice::from_ref(name), known)) {
             let near = crate::diagnostic::nearest(name, known.iter().map(String::as_str));
@@ -118,6 +121,14 @@ fn obligations<'a>(context: &'a Context<'a>) -> (Vec<(Obligation, Option<(&'a Ru
         match context.commutative(op) {
             Ok(obligation) => made.push((obligation, None)),
             Err(why) => failed.push(format!("commutative {}: {why}", op.name.text)),
+        }
+    }
+    for one in context.sandbox() {
+        match one {
+            Ok(obligation) => made.push((obligation, None)),
+            Err((kind, name, span, why)) => {
+                failed.push(format!("{} {name}  {}: {why}", kind.name(), explain::place(context.spec, span)));
+            }
         }
     }
     (made, failed)
@@ -372,6 +383,13 @@ pub fn list(directory: &Path, names: &[String]) -> Result<String, String> {
         out.push_str(&format!("  {text}\n"));
     }
     Ok(out)
+}
+
+/// The sandbox checker's tables with their state.
+pub fn list_sandbox(directory: &Path) -> Result<String, String> {
+    let spec = crate::load(directory)?;
+    let lock = Lock::read(&lock::path(directory))?;
+    Ok(super::fact::list(&Context::new(&spec), &lock))
 }
 
 /// All that is known of some rules.

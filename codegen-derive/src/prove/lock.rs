@@ -156,6 +156,15 @@ pub fn unproved(spec: &crate::ast::Spec, lock: &Lock) -> Vec<(String, crate::ast
     for op in spec.ops.iter().filter(|op| op.commutative) {
         check(context.commutative(op).map_err(|why| (Kind::Commutative, why)), &op.name.text, op.name.span);
     }
+    for made in context.sandbox() {
+        match made {
+            Ok(obligation) => {
+                let (name, span) = (obligation.name.clone(), obligation.span);
+                check(Ok(obligation), &name, span);
+            }
+            Err((kind, name, span, why)) => check(Err((kind, why)), &name, span),
+        }
+    }
     missing
 }
 

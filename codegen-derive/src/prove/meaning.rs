@@ -56,6 +56,8 @@ pub struct Meaning<'a> {
     /// Counts of leading zeros, and of what.
     pub counted: Vec<(Term, Term)>,
     pub nans: Nans,
+    /// What `state`s were asked for: name, arguments, the number that stands for it.
+    pub states: Vec<(String, Vec<Term>, Term)>,
 }
 
 /// Bits of a value of a type.
@@ -104,7 +106,8 @@ fn chooses(name: &str) -> bool {
 impl<'a> Meaning<'a> {
     pub fn new(spec: &'a Spec) -> Meaning<'a> {
         let numbers = crate::check::numbers(spec);
-        Meaning { graph: Graph::default(), spec, numbers, assumed: Vec::new(), counted: Vec::new(), nans: Nans::Machine }
+        let (assumed, counted, states) = (Vec::new(), Vec::new(), Vec::new());
+        Meaning { graph: Graph::default(), spec, numbers, assumed, counted, nans: Nans::Machine, states }
     }
 
     /// The value of an expression that is a Boolean, an integer or a float.
@@ -205,6 +208,9 @@ impl<'a> Meaning<'a> {
                 _ => Err(format!("`{name}` of flags or a condition")),
             })
             .collect::<Meant<_>>()?;
+        if self.spec.states.iter().any(|state| state.name.text == name) {
+            return Ok(Value::Term(self.state(name, terms, result)));
+        }
         let term = match (terms.as_slice(), self.nans) {
             (terms, Nans::Wasm) if chooses(name) => self.choice(name, terms, width(result)),
             (&[a], _) => self.unary(name, a, result)?,
@@ -212,6 +218,47 @@ impl<'a> Meaning<'a> {
             _ => return Err(format!("`{name}` has no meaning")),
         };
         Ok(Value::Term(term))
+    }
+
+    // -- states of the sandbox --
+
+    /// The number that a state is for some arguments.
+    fn state(&mut self, name: &str, args: Vec<Term>, result: &Type) -> Term {
+        let asked = self.states.iter().find(|(known, of, _)| known == name && *of == args);
+        if let Some((.., term)) = asked {
+            return *term;
+        }
+        let sort = if *result == Type::Bool { Sort::Bool } else { Sort::Bits(width(result)) };
+        let number = self.states.len();
+        let term = self.graph.variable(format!("{name} {number}"), sort);
+        self.states.push((name.to_string(), args, term));
+        term
+    }
+
+    /// Assumes of all states asked for what is promised, and that equal arguments give equal numbers.
+    pub fn close(&mut self) -> Meant<()> {
+        let mut next = 0;
+        while let Some((name, args, term)) = self.states.get(next).cloned() {
+            next += 1;
+            let Some(state) = self.spec.states.iter().find(|state| state.name.text == name) else { continue };
+            if let Some(with) = &state.with {
+                let params = state.params.iter().map(|param| param.name.text.clone());
+                let mut scope: Scope = params.zip(args.iter().map(|&arg| Value::Term(arg))).collect();
+                scope.insert(name.clone(), Value::Term(term));
+                let promised = self.term(with, &scope)?;
+                self.assumed.push(promised);
+            }
+            for (other, others, same) in self.states[..next - 1].to_vec() {
+                if other == name && !args.is_empty() {
+                    let equal: Vec<Term> = args.iter().zip(&others).map(|(&a, &b)| self.graph.equal(a, b)).collect();
+                    let equal = self.graph.all(&equal);
+                    let results = self.graph.equal(term, same);
+                    let congruent = self.graph.implies(equal, results);
+                    self.assumed.push(congruent);
+                }
+            }
+        }
+        Ok(())
     }
 
     // -- integers --
@@ -615,7 +662,7 @@ impl<'a> Meaning<'a> {
 
     // -- flags --
 
-    fn flags(&mut self, name: &str, a: Term, b: Term) -> Flags {
+    pub fn flags(&mut self, name: &str, a: Term, b: Term) -> Flags {
         if name == "flags_fcmp" {
             let (an, bn) = (self.is_nan(a), self.is_nan(b));
             let graph = &mut self.graph;

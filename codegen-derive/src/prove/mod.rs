@@ -7,6 +7,7 @@
 pub mod command;
 pub mod effect;
 pub mod explain;
+pub mod fact;
 pub mod hash;
 pub mod integers;
 pub mod judge;

@@ -8,6 +8,7 @@
 //! - `applicable`: the premises can hold.
 //! - `reachable`: they can hold where no earlier rule of the block applies.
 //! - `commutative`: an operator marked so gives the same for its operands exchanged, so that a rule and its twin are one.
+//! - `fact`, `case`, `sharp`, `effect`: of the sandbox checker's tables (`fact`).
 
 use super::effect::{Effects, Goal};
 use super::left::{Bound, Builder, Place, Shown, Step};
@@ -25,11 +26,25 @@ pub enum Kind {
     Applicable,
     Reachable,
     Commutative,
+    Fact,
+    Case,
+    Sharp,
+    Effect,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 6] =
-        [Kind::Lower, Kind::Form, Kind::Simplify, Kind::Applicable, Kind::Reachable, Kind::Commutative];
+    pub const ALL: [Kind; 10] = [
+        Kind::Lower,
+        Kind::Form,
+        Kind::Simplify,
+        Kind::Applicable,
+        Kind::Reachable,
+        Kind::Commutative,
+        Kind::Fact,
+        Kind::Case,
+        Kind::Sharp,
+        Kind::Effect,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -39,12 +54,16 @@ impl Kind {
             Kind::Applicable => "applicable",
             Kind::Reachable => "reachable",
             Kind::Commutative => "commutative",
+            Kind::Fact => "fact",
+            Kind::Case => "case",
+            Kind::Sharp => "sharp",
+            Kind::Effect => "effect",
         }
     }
 
     /// Whether the solver must find an example, instead of finding that there is no counterexample.
     pub fn wants_example(self) -> bool {
-        matches!(self, Kind::Applicable | Kind::Reachable)
+        matches!(self, Kind::Applicable | Kind::Reachable | Kind::Case | Kind::Sharp)
     }
 }
 

@@ -43,8 +43,8 @@ pub enum Effect {
     SignExtend(u8),
     Add(u8, u8),
     And(u8, u8),
-    /// Or, exclusive or.
     Or(u8, u8),
+    Xor(u8, u8),
     ShiftLeft(u8, u8),
     ShiftRight(u8, u8),
     /// The first if the condition holds, else the second.
@@ -136,9 +136,23 @@ pub fn general(register: Register) -> Option<(usize, u8)> {
     }
 }
 
-/// What the operands of an instruction that fits its form are made of.
-#[derive(Clone, Copy, Debug)]
+/// What stands at an operand of an instruction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Found {
+    #[default]
+    None,
+    /// A general register.
+    Register(u8),
+    Vector,
+    Memory,
+    Immediate,
+    Target,
+}
+
+/// The operands of an instruction that fits its form.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Operands {
+    pub found: [Found; 4],
     /// The operand that is memory, if its form accesses it.
     pub memory: Option<u8>,
     /// Register fields that a prefix extends.
@@ -148,61 +162,59 @@ pub struct Operands {
 }
 
 impl Form {
-    /// The operands, if they are of the kinds that the form allows.
-    pub fn operands(&self, instruction: &Instruction) -> Option<Operands> {
-        let mut found = Operands { memory: None, high: 0, low_byte: false };
+    /// Finds the operands; whether they are of the kinds that the form allows.
+    #[inline]
+    pub fn operands(&self, instruction: &Instruction, operands: &mut Operands) -> bool {
         if instruction.op_count() as usize != self.operands.len() {
-            return None;
+            return false;
         }
-        for (n, operand) in (0..).zip(self.operands) {
-            match instruction.op_kind(n) {
+        let i = instruction;
+        let kinds = [i.op0_kind(), i.op1_kind(), i.op2_kind(), i.op3_kind()];
+        let registers = [i.op0_register(), i.op1_register(), i.op2_register(), i.op3_register()];
+        for (n, operand) in self.operands.iter().enumerate().take(4) {
+            operands.found[n] = match kinds[n] {
                 OpKind::Register => {
-                    let (number, width) = REGISTERS[instruction.op_register(n) as usize & 0xff];
-                    let fits = match (operand.is(Operand::VECTOR), number, width) {
-                        (true, _, 16) => operand.is(Operand::REGISTER),
-                        (false, 4, 8) => operand.is(Operand::STACK),
-                        (false, 4, _) => false,
-                        (false, _, width) => operand.is(Operand::REGISTER) && width == operand.width && width != 0,
-                        _ => false,
+                    let (number, width) = REGISTERS[registers[n] as usize & 0xff];
+                    let vector = operand.is(Operand::VECTOR);
+                    let wanted = match (vector, number) {
+                        (false, 4) => Operand::STACK,
+                        _ => Operand::REGISTER,
                     };
-                    if !fits {
-                        return None;
+                    let wide = if vector { 16 } else { operand.width };
+                    if !operand.is(wanted) || width != wide {
+                        return false;
                     }
-                    found.high += u32::from(number >= 8);
-                    found.low_byte |= width == 1 && (4..8).contains(&number);
+                    operands.high += u32::from(number >= 8);
+                    operands.low_byte |= width == 1 && (4..8).contains(&number);
+                    if vector { Found::Vector } else { Found::Register(number) }
                 }
-                OpKind::Memory => {
-                    if !operand.is(Operand::MEMORY | Operand::ADDRESS) {
-                        return None;
-                    }
+                OpKind::Memory if operand.is(Operand::MEMORY | Operand::ADDRESS) => {
                     if operand.is(Operand::MEMORY) {
-                        found.memory = Some(n as u8);
+                        operands.memory = Some(n as u8);
                     }
                     let extended = |register: Register| u32::from(REGISTERS[register as usize & 0xff].0 >= 8);
-                    found.high += extended(instruction.memory_base()) + extended(instruction.memory_index());
+                    operands.high += extended(instruction.memory_base()) + extended(instruction.memory_index());
+                    Found::Memory
                 }
-                OpKind::NearBranch64 => {
-                    if !operand.is(Operand::LABEL) {
-                        return None;
-                    }
-                }
+                OpKind::NearBranch64 if operand.is(Operand::LABEL) => Found::Target,
                 OpKind::Immediate8
                 | OpKind::Immediate16
                 | OpKind::Immediate32
                 | OpKind::Immediate64
                 | OpKind::Immediate8to32
                 | OpKind::Immediate8to64
-                | OpKind::Immediate32to64 => {
-                    let any = operand.literals.is_empty();
-                    if !operand.is(Operand::IMMEDIATE) || !any && !operand.literals.contains(&instruction.immediate(n)) {
-                        return None;
+                | OpKind::Immediate32to64
+                    if operand.is(Operand::IMMEDIATE) =>
+                {
+                    if !operand.literals.is_empty() && !operand.literals.contains(&instruction.immediate(n as u32)) {
+                        return false;
                     }
+                    Found::Immediate
                 }
-                _ => return None,
-            }
+                _ => return false,
+            };
         }
-        let same = !self.same || instruction.op0_register() == instruction.op1_register();
-        same.then_some(found)
+        !self.same || instruction.op0_register() == instruction.op1_register()
     }
 
     /// Whether the bytes begin with exactly the prefixes that the form and its registers need.

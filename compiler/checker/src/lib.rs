@@ -29,15 +29,16 @@ pub mod layout {
     include!(concat!(env!("OUT_DIR"), "/layout.rs"));
 }
 
+pub use fact::Reason;
 pub use module::{Class, Module, Signature, Site, Unit};
-pub use reject::{FactName, Place, Reason, Rejection};
+pub use reject::{Place, Rejection};
 
 use alloc::vec::Vec;
 use claims::{Claim, Claims, Label, Reader};
 use core::sync::atomic::{AtomicU64, Ordering};
 use fact::{Fact, MAX32, Value};
 use iced_x86::{Decoder, DecoderOptions, Instruction};
-use module::Fields;
+use layout::InstanceLayout;
 use state::{Location, State, WORDS};
 use step::{Next, Outcome, Step};
 
@@ -52,7 +53,7 @@ pub struct Accepted {
 /// Checks whole modules and single functions of them.
 pub struct Checker<'m> {
     module: &'m Module<'m>,
-    fields: Fields,
+    layout: InstanceLayout,
     /// Jump table entries read so far.
     entries: AtomicU64,
 }
@@ -82,7 +83,7 @@ impl<'m> Checker<'m> {
     /// Checks everything about a module but the functions themselves.
     pub fn new(module: &'m Module<'m>) -> Result<Checker<'m>, Rejection> {
         let whole = |reason| Rejection { unit: None, offset: 0, length: 0, reason };
-        let fields = Fields::new(&module.shape).ok_or(whole(Reason::Shape))?;
+        let layout = InstanceLayout::new(&module.shape).ok_or(whole(Reason::Shape))?;
         let shape = &module.shape;
         let consistent = shape.types as usize == module.types.len()
             && shape.tables as usize == module.tables.len()
@@ -123,7 +124,7 @@ impl<'m> Checker<'m> {
             }
             last = (site.offset, site.code);
         }
-        Ok(Checker { module, fields, entries: AtomicU64::new(0) })
+        Ok(Checker { module, layout, entries: AtomicU64::new(0) })
     }
 
     /// The claims of each unit. (A far thunk has none.)
@@ -162,7 +163,7 @@ impl<'m> Checker<'m> {
             let only = sites.at(returns_to, 0, false, true).and_then(|()| sites.none_before(unit.end));
             return only.map(|()| Accepted::default()).map_err(|reason| rejected(returns_to, 0, reason));
         }
-        let step = Step { module: self.module, fields: &self.fields, signature };
+        let step = Step { module: self.module, layout: &self.layout, signature };
         let Scratch { state, claims: known } = scratch;
         if Reader(claims).number().is_none_or(|count| count > u64::from(unit.end - unit.start)) {
             return Err(rejected(unit.start, 0, Reason::Claims));
@@ -196,8 +197,8 @@ impl<'m> Checker<'m> {
                 self.read_table(last).map_err(no)?;
             }
             function.transfer(state, &outcome).map_err(no)?;
-            if let Next::Jump { fallen, .. } = outcome.next {
-                state.learn(fallen);
+            if let Next::Branch { condition, .. } = outcome.next {
+                state.learn(state.refined(condition, false));
             }
             sites.at(at, u32::from(outcome.faults) * FAULT, outcome.traps, after_call).map_err(no)?;
             after_call = outcome.calls;
@@ -276,10 +277,11 @@ impl Function<'_> {
         match outcome.next {
             Next::Fall => {}
             Next::End => self.reachable = false,
-            Next::Jump { target, taken, falls, .. } => {
-                self.reachable = falls;
-                self.goes_to(state, taken, target)?;
+            Next::Jump { target } => {
+                self.reachable = false;
+                self.goes_to(state, None, target)?;
             }
+            Next::Branch { target, condition } => self.goes_to(state, state.refined(condition, true), target)?,
             Next::Table { data, last } => {
                 self.reachable = false;
                 let module = self.step.module;
@@ -314,10 +316,11 @@ fn implied(state: &State, refined: Option<(Value, Fact)>, label: &Label, claims:
     let mut narrow = label.narrow;
     while narrow != 0 {
         let register = narrow.trailing_zeros();
-        if known(register).bound() > MAX32 {
+        narrow &= narrow - 1;
+        // What is known in addition is only asked of where it is needed.
+        if state.registers[register as usize & 15].bound() > MAX32 && known(register).bound() > MAX32 {
             return Err(Reason::Missing(Place::Register(register as usize), "zero-extended, as claimed at the label"));
         }
-        narrow &= narrow - 1;
     }
     for &word in claims.words_of(label) {
         if known(WORDS + word).bound() > MAX32 {
@@ -327,7 +330,7 @@ fn implied(state: &State, refined: Option<(Value, Fact)>, label: &Label, claims:
     }
     for &(location, claim) in claims.facts_of(label) {
         let follows = match claim {
-            Claim::Fact(fact) => known(location).implies(fact),
+            Claim::Fact(fact) => fact::implies(known(location), fact),
             Claim::Same(other) => state.value_at(location) != 0 && state.value_at(location) == state.value_at(other),
         };
         if !follows {
@@ -336,7 +339,7 @@ fn implied(state: &State, refined: Option<(Value, Fact)>, label: &Label, claims:
                 Some(number) => Place::Word(state.words.place(number)),
             };
             let what = match claim {
-                Claim::Fact(fact) => fact.name().words(),
+                Claim::Fact(fact) => fact.words(),
                 Claim::Same(_) => "the value claimed to be in another place too",
             };
             return Err(Reason::Missing(place, what));

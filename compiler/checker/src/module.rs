@@ -1,6 +1,6 @@
 //! What the checker is told of a module: code, read-only data, types, shape. All of it is input that may be hostile.
 
-use crate::layout::{self, InstanceLayout, InstanceShape};
+use crate::layout::{self, InstanceShape};
 use alloc::vec::Vec;
 
 /// The class of a value type as calls know it.
@@ -109,22 +109,21 @@ pub struct Module<'a> {
     pub claims: &'a [u8],
 }
 
-/// A field of the instance and its element's number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Field {
-    Gate,
-    MemoryPages,
-    MemoryImport(u32),
-    Table(u32),
-    FunctionImport(u32),
-    GlobalImport(u32),
-    Signature(u32),
-    /// Read by guest code, of no further meaning here.
-    Readable,
-    Writable,
-}
-
 impl Module<'_> {
+    // What `spec/sandbox.rules` takes as known; there is nothing behind the ends of the lists.
+
+    pub fn least_length(&self, table: u64) -> u64 {
+        self.tables.get(table as usize).copied().unwrap_or(0)
+    }
+
+    pub fn mutable(&self, global: u64) -> bool {
+        self.global_imports.get(global as usize) == Some(&true)
+    }
+
+    pub fn data_size(&self) -> u64 {
+        self.data.len() as u64
+    }
+
     fn word(&self, at: usize) -> u32 {
         let bytes = self.sites.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
         bytes.map_or(u32::MAX, u32::from_le_bytes)
@@ -142,54 +141,5 @@ impl Module<'_> {
             if self.site(middle).offset < offset { low = middle + 1 } else { high = middle }
         }
         low
-    }
-}
-
-/// The fields that guest code may touch.
-#[derive(Debug)]
-pub struct Fields {
-    layout: InstanceLayout,
-    shape: InstanceShape,
-}
-
-impl Fields {
-    pub fn new(shape: &InstanceShape) -> Option<Fields> {
-        Some(Fields { layout: InstanceLayout::new(shape)?, shape: *shape })
-    }
-
-    /// The field that `width` bytes at `offset` from r15 lie in, and where in it.
-    pub fn find(&self, offset: i64, width: u32) -> Option<(Field, u32)> {
-        let (l, s) = (&self.layout, &self.shape);
-        let within = |start: i64, size: u32| offset >= start && offset + i64::from(width) <= start + i64::from(size);
-        let fixed = [
-            (Field::Gate, layout::INSTANCE_GATE),
-            (Field::Readable, layout::INSTANCE_FUNCTIONS),
-            (Field::MemoryPages, layout::INSTANCE_MEMORY_PAGES),
-        ];
-        for (field, start) in fixed {
-            if within(start.into(), 8) {
-                return Some((field, (offset - i64::from(start)) as u32));
-            }
-        }
-        // Element k of an array stands k elements below element 0.
-        let arrays: [(fn(u32) -> Field, i32, u32, u32); 8] = [
-            (|_| Field::Writable, l.global, 8, s.globals),
-            (Field::Signature, l.signature, 4, s.types),
-            (Field::MemoryImport, l.memory_import, 8, s.memory_imports),
-            (Field::Table, l.table, 8, s.tables),
-            (Field::FunctionImport, l.function_import, layout::SLOT_SIZE as u32, s.function_imports),
-            (Field::GlobalImport, l.global_import, 8, s.global_imports),
-            (|_| Field::Readable, l.function_reference, 4, s.references),
-            (|_| Field::Readable, l.constant, 8, s.constants),
-        ];
-        for (make, first, size, count) in arrays {
-            let below = i64::from(first) + i64::from(size) - 1 - offset;
-            let k = below.div_euclid(size.into());
-            if below >= 0 && k < i64::from(count) {
-                let start = i64::from(first) - k * i64::from(size);
-                return within(start, size).then(|| (make(k as u32), (offset - start) as u32));
-            }
-        }
-        None
     }
 }

@@ -1,5 +1,6 @@
 //! Why code is rejected: the reasons of `spec/sandbox.rules` §10 and §11, in its words.
 
+use crate::fact::Reason;
 use crate::form::general;
 use core::fmt;
 use iced_x86::Register;
@@ -11,8 +12,6 @@ pub enum Place {
     /// A word of the frame, by its distance from where rsp was at entry.
     Word(i64),
 }
-
-include!(concat!(env!("OUT_DIR"), "/judgements.rs"));
 
 impl Reason {
     pub fn missing(register: Register, what: &'static str) -> Reason {

@@ -253,6 +253,11 @@ impl State {
         self.values[to] = value;
     }
 
+    /// The value of which more is known when a condition holds (or does not), and the fact.
+    pub fn refined(&self, condition: u8, holds: bool) -> Option<(Value, Fact)> {
+        self.flags.refine(condition, holds)
+    }
+
     /// More is known of a value, wherever it stands.
     pub fn learn(&mut self, refined: Option<(Value, Fact)>) {
         let Some((value, fact)) = refined else { return };

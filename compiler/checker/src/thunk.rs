@@ -4,6 +4,7 @@
 //! the slot's reference names a function record whose owner's r15 and entry it takes; it copies the caller's words to a
 //! frame of its own and the result words back, and restores r15 from its frame, which no other code can address.
 
+use crate::form::Operands;
 use crate::layout;
 use crate::module::Signature;
 use iced_x86::{Code, Decoder, DecoderOptions, Instruction, OpKind, Register};
@@ -98,7 +99,10 @@ pub fn difference(code: &[u8], start: u32, end: u32, signature: &Signature) -> R
         let at = instruction.ip() as u32;
         let form = crate::form::form(instruction.code()).ok_or(at)?;
         let bytes = code.get(at as usize..at as usize + instruction.len()).ok_or(at)?;
-        let operands = form.operands(&instruction).ok_or(at)?;
+        let mut operands = Operands::default();
+        if !form.operands(&instruction, &mut operands) {
+            return Err(at);
+        }
         if !matches(&expected, &instruction) || !form.prefixes_fit(&operands, bytes) {
             return Err(at);
         }

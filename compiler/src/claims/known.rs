@@ -1,7 +1,7 @@
 //! What is known at a label, joined over the ways there.
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use vwasm_checker::fact::{Fact, Value};
+use vwasm_checker::fact::{Fact, Value, either, implies};
 use vwasm_checker::state::{State, WORDS};
 
 /// What is known at a label.
@@ -31,10 +31,10 @@ impl Known {
     pub fn join(&mut self, state: &State, taken: Option<(Value, Fact)>, back: bool) -> bool {
         let mut changed = false;
         let mut weaken = |fact: &mut Fact, other: Fact| {
-            let mut joined = fact.either(other);
+            let mut joined = either(*fact, other).plain();
             // A bound that grows on the way back is given up, or the rounds would follow it.
             if back && joined != *fact && matches!(joined, Fact::Max(_) | Fact::Memory { .. }) {
-                joined = if joined.implies(Fact::ZERO_EXTENDED) { Fact::ZERO_EXTENDED } else { Fact::Unknown };
+                joined = if implies(joined, Fact::ZERO_EXTENDED) { Fact::ZERO_EXTENDED } else { Fact::Unknown };
             }
             changed |= joined != *fact;
             *fact = joined;

@@ -7,17 +7,20 @@
 
 mod known;
 mod need;
+mod write;
 
 use iced_x86::{Decoder, DecoderOptions, Instruction, OpKind, Register};
 use known::Known;
 use need::{Row, Rows};
 use rustc_hash::FxHashMap;
-use vwasm_checker::claims::{self, Claim, Claims, Label};
-use vwasm_checker::fact::{Fact, Value};
+use vwasm_checker::claims::{Claim, Claims, Label};
+use vwasm_checker::fact::{Fact, Value, implies};
 use vwasm_checker::form::{FlagsEffect, Form, Operand, Transfer, form, general};
-use vwasm_checker::module::{Fields, Module};
+use vwasm_checker::layout::InstanceLayout;
+use vwasm_checker::module::Module;
 use vwasm_checker::state::{RAX, State, WORDS};
 use vwasm_checker::step::{Next, Step};
+pub use write::{write, write_number};
 
 /// An instruction as the analyses see it.
 struct Item {
@@ -55,13 +58,13 @@ pub struct Analysis<'m> {
 /// The claims of unit `number`; `targets` are the code offsets that its jump tables hold, `frame` its frame's size.
 pub fn claims(
     module: &Module<'_>,
-    fields: &Fields,
+    layout: &InstanceLayout,
     number: usize,
     targets: &[u32],
     frame: u32,
     thorough: bool,
 ) -> Option<Vec<u8>> {
-    let mut analysis = Analysis::new(module, fields, number, targets, frame, thorough)?;
+    let mut analysis = Analysis::new(module, layout, number, targets, frame, thorough)?;
     let live = need::live(&analysis);
     analysis.forward(&live);
     let need = if thorough { live } else { need::needed(&analysis) };
@@ -71,7 +74,7 @@ pub fn claims(
 impl<'m> Analysis<'m> {
     fn new(
         module: &'m Module<'m>,
-        fields: &'m Fields,
+        layout: &'m InstanceLayout,
         number: usize,
         targets: &[u32],
         frame: u32,
@@ -97,7 +100,7 @@ impl<'m> Analysis<'m> {
         labels.dedup();
         let numbers: FxHashMap<u32, u32> = labels.iter().zip(0..).map(|(&offset, n)| (offset, n)).collect();
         let mut analysis = Analysis {
-            step: Step { module, fields, signature },
+            step: Step { module, layout, signature },
             code,
             start: unit.start,
             frame,
@@ -210,10 +213,13 @@ impl<'m> Analysis<'m> {
             match outcome.next {
                 Next::Fall => {}
                 Next::End => reachable = false,
-                Next::Jump { target, taken, falls, fallen } => {
-                    reachable = falls;
-                    again |= self.go(state, taken, target, live, at);
-                    state.learn(fallen);
+                Next::Jump { target } => {
+                    reachable = false;
+                    again |= self.go(state, None, target, live, at);
+                }
+                Next::Branch { target, condition } => {
+                    again |= self.go(state, state.refined(condition, true), target, live, at);
+                    state.learn(state.refined(condition, false));
                 }
                 Next::Table { data, last } => {
                     reachable = false;
@@ -304,14 +310,14 @@ impl<'m> Analysis<'m> {
             label.word_count = claims.words.len() as u32 - first_word;
             claims.labels.push(label);
         }
-        claims::write(&claims, self.start, self.frame)
+        write(&claims, self.start, self.frame)
     }
 
     fn label(&self, claims: &mut Claims, label: &mut Label, known: &Known, need: Row<'_>) {
         // Whether "zero-extended" is all that is said.
         let plain = |fact: Fact| {
             fact == Fact::ZERO_EXTENDED
-                || !self.thorough && matches!(fact, Fact::Max(_)) && fact.implies(Fact::ZERO_EXTENDED)
+                || !self.thorough && matches!(fact, Fact::Max(_)) && implies(fact, Fact::ZERO_EXTENDED)
         };
         for (register, &fact) in (0..).zip(&known.registers) {
             if fact == Fact::Unknown || !self.thorough && !need.has(register) {

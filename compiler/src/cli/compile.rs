@@ -30,7 +30,8 @@ pub struct CompileArgs {
 enum Emit {
     /// An executable.
     Exe,
-    /// An object file, with a C header beside it.
+    /// An object file, with a C header beside it: a library for C programs, to be linked with libvwasm_linked.a
+    /// (cargo build --release -p vwasm-linked).
     Obj,
     /// Annotated machine code: Wasm offset, rule, instruction.
     Asm,

@@ -31,7 +31,11 @@ enum RulesCommand {
     /// All rules with place and state, then what is trusted.
     List {
         /// Rules (`i32.add/add`) or operators (`i32.add`) [default: all].
+        #[arg(conflicts_with = "sandbox")]
         names: Vec<String>,
+        /// The sandbox checker's facts, tables and instructions instead.
+        #[arg(long)]
+        sandbox: bool,
     },
     /// Prove what is not proved, with SMT solvers, and write spec/proofs.lock.
     Prove(ProveArgs),
@@ -72,7 +76,8 @@ struct ProveArgs {
 
 pub fn command(args: RulesArgs) -> ExitCode {
     let done = match args.command {
-        RulesCommand::List { names } => command::list(&args.spec, &names).map(|text| print!("{text}")),
+        RulesCommand::List { sandbox: true, .. } => command::list_sandbox(&args.spec).map(|text| print!("{text}")),
+        RulesCommand::List { names, .. } => command::list(&args.spec, &names).map(|text| print!("{text}")),
         RulesCommand::Explain { names } => command::explain(&args.spec, &names).map(|text| print!("{text}")),
         RulesCommand::Prove(ProveArgs { names, all, solvers, jobs, limit, no_mutants, check, install }) => {
             let what = command::Prove { names, all, solvers, jobs, limit, no_mutants, check, install };

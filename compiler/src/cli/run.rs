@@ -8,7 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
-use std::rc::Rc;
+use std::sync::Arc;
 use vwasm::error::{CompileError, ErrorKind};
 use vwasm::module::Module;
 use vwasm_runtime::instance::InstantiateError;
@@ -64,7 +64,7 @@ fn run(args: &RunArgs, path: &Path, arguments: &[OsString]) -> Result<ExitCode> 
     let compiled = compile_file(path, &module, &options(&args.target)?)?;
     let grants = grants(&args.grants)?;
     let loaded = store::Module::load(compiled.manifest, &compiled.code, &compiled.data);
-    let loaded = Rc::new(loaded.map_err(|error| resources("memory for the code", error))?);
+    let loaded = Arc::new(loaded.map_err(|error| resources("memory for the code", error))?);
     let mut store = Store::new(store::Config::new(&grants)).map_err(|error| resources("address space", error))?;
     let own = if args.invoke.is_none() { arguments } else { &[] };
     let all = std::iter::once(path.as_os_str()).chain(own.iter().map(OsString::as_os_str));
@@ -98,7 +98,7 @@ fn run_instance(
     invoke: Option<&str>,
     arguments: &[OsString],
     store: &mut Store,
-    module: &Rc<store::Module>,
+    module: &Arc<store::Module>,
     imports: &[Extern],
 ) -> Result<std::result::Result<(), Trap>> {
     let instance = match store.instantiate(module, imports) {

@@ -14,7 +14,7 @@ mod heap;
 mod narrow;
 
 use alloc::format;
-use alloc::rc::Rc;
+use alloc::sync::Arc;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::arch::global_asm;
@@ -222,7 +222,7 @@ fn run(manifest: Manifest, header: &ImageHeader, arguments: Vec<Vec<u8>>, trace:
             header.data_length as usize,
         )
     };
-    let instance = store.instantiate(&Rc::new(module), &imports).map_err(|error| match error {
+    let instance = store.instantiate(&Arc::new(module), &imports).map_err(|error| match error {
         InstantiateError::Trap(trap) => trap,
         InstantiateError::Link(message) | InstantiateError::Resources(message) => Trap::host(&message),
     })?;

@@ -9,6 +9,7 @@ use crate::random::Random;
 use std::cell::Cell;
 use std::fmt::Write;
 use std::rc::Rc;
+use std::sync::Arc;
 use vwasm::compile::{Compiled, Options, compile_unchecked, inlined, translate};
 use vwasm::ir::eval::{Region, Storage};
 use vwasm::ir::{self, Type};
@@ -86,7 +87,7 @@ impl Guest {
         })
         .map_err(|error| error.to_string())?;
         let loaded = store::Module::load(compiled.manifest.clone(), &compiled.code, &compiled.data);
-        let loaded = Rc::new(loaded.map_err(|error| format!("loading: error {error}"))?);
+        let loaded = Arc::new(loaded.map_err(|error| format!("loading: error {error}"))?);
         let mut store = Store::new(Config::default()).map_err(|error| format!("store: error {error}"))?;
         let found = Rc::new(Cell::new(0));
         let told = found.clone();

@@ -9,9 +9,9 @@ use vwasm::claims::claims;
 use vwasm::emit::thunk::far_thunk;
 use vwasm::ir::Type;
 use vwasm::lower::convention::Convention;
-use vwasm_checker::claims::{self, Claims, write_number};
+use vwasm::claims::{write, write_number};
+use vwasm_checker::claims::Claims;
 use vwasm_checker::layout::{InstanceLayout, InstanceShape, TrapCode};
-use vwasm_checker::module::Fields;
 use vwasm_checker::{Class, Module, Reason, Rejection, Signature, Unit, check};
 
 pub const SHAPE: InstanceShape = InstanceShape {
@@ -197,7 +197,7 @@ impl Built {
             verdict = self.verdict_with(data, &|module, fields, number| {
                 let targets: Vec<u32> = if number == 0 { self.targets.clone() } else { Vec::new() };
                 let made = claims(module, fields, number, &targets, self.frame, thorough);
-                made.unwrap_or_else(|| claims::write(&Claims::default(), 0, 0))
+                made.unwrap_or_else(|| write(&Claims::default(), 0, 0))
             });
             if verdict.is_ok() {
                 return Ok(());
@@ -206,8 +206,8 @@ impl Built {
         verdict
     }
 
-    pub fn verdict_with(&self, data: &[u8], make: &dyn Fn(&Module<'_>, &Fields, usize) -> Vec<u8>) -> Result<(), Rejection> {
-        let fields = Fields::new(&SHAPE).expect("a small instance");
+    pub fn verdict_with(&self, data: &[u8], make: &dyn Fn(&Module<'_>, &InstanceLayout, usize) -> Vec<u8>) -> Result<(), Rejection> {
+        let fields = InstanceLayout::new(&SHAPE).expect("a small instance");
         let mut sites: Vec<[u32; 3]> = Vec::new();
         for unit in &self.units[5..] {
             let bytes = &self.code[unit.start as usize..unit.end as usize];

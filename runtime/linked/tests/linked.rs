@@ -1,0 +1,152 @@
+//! Modules as libraries of C programs: compiled to object files, linked with the small runtime by gcc, and run.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use vwasm::compile::{Options, compile};
+use vwasm::module::Module;
+
+fn here() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
+}
+
+/// The static library: cargo builds it with this test, beside it.
+fn library() -> PathBuf {
+    let directory = std::env::current_exe().expect("this program").parent().expect("its directory").to_path_buf();
+    let files = std::fs::read_dir(&directory).expect("the directory").filter_map(|entry| Some(entry.ok()?.path()));
+    let named = |path: &PathBuf| {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        name.starts_with("libvwasm_linked") && name.ends_with(".a")
+    };
+    let newest = files.filter(named).max_by_key(|path| path.metadata().and_then(|data| data.modified()).ok());
+    newest.expect("libvwasm_linked*.a")
+}
+
+/// A directory of its own for each test.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Directory {
+        let path = std::env::temp_dir().join(format!("vwasm-linked-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a directory");
+        Directory(path)
+    }
+
+    /// Writes object file and header of a module.
+    fn object(&self, name: &str, text: &str) {
+        let bytes = wat::parse_str(text).expect("a module");
+        let module = Module::decode(&bytes).expect("a valid module");
+        let compiled = compile(&module, &Options::default(), &|| ()).expect("it compiles");
+        let object = vwasm::object::object(&compiled).expect("an object file");
+        std::fs::write(self.0.join(format!("{name}.o")), object.file).expect("a file");
+        std::fs::write(self.0.join(format!("{name}.h")), object.header).expect("a file");
+    }
+
+    /// Builds a program; the compiler may not say anything.
+    fn build(&self, source: &Path, objects: &[&str], flags: &[&str]) -> PathBuf {
+        let program = self.0.join("program");
+        let warnings = ["-std=c11", "-O1", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-Wl,--fatal-warnings"];
+        let mut command = Command::new("gcc");
+        command
+            .current_dir(&self.0)
+            .args(warnings)
+            .args(flags)
+            .arg("-I")
+            .arg(&self.0)
+            .arg(source)
+            .args(objects)
+            .arg(library());
+        let said = run(command.args(["-lm", "-lpthread", "-o"]).arg(&program));
+        assert_eq!(said, "");
+        program
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn run(command: &mut Command) -> String {
+    let output = command.output().expect("the program is there");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, error) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {}\n{out}{error}", output.status);
+    out + &error
+}
+
+const OTHER: &str = r#"(module $other (global $n (mut i32) (i32.const 0)) (func (export "trap") unreachable)
+  (func (export "count") (result i32) (global.set $n (i32.add (global.get $n) (i32.const 1))) (global.get $n)))"#;
+
+#[test]
+fn a_c_program_uses_modules() {
+    let directory = Directory::new("app");
+    directory.object("app", &std::fs::read_to_string(here().join("app.wat")).expect("app.wat"));
+    directory.object("other", OTHER);
+    for flags in [&["-fPIE", "-pie"][..], &["-no-pie", "-Wl,--gc-sections"], &["-O2", "-pie", "-Wl,--gc-sections,-z,now"]] {
+        let program = directory.build(&here().join("app.c"), &["app.o", "other.o"], flags);
+        assert_eq!(run(&mut Command::new(&program)), "all good\n", "{flags:?}");
+        run(Command::new("strip").arg(&program));
+        println!("{flags:?}: {} bytes, stripped", std::fs::metadata(&program).expect("the program").len());
+    }
+}
+
+/// Names that would be something else in C or in assembly, and names that become the same.
+const HOSTILE: &str = r##"(module $"x\"; }\n#include \"/etc/passwd\"\n/*"
+  (import "*/ int main(void) {" "\00\n#error" (func (param i32) (result i32)))
+  (import "a" "b_c" (func)) (import "a_b" "c" (func)) (import "wasi_snapshot_preview1" "fd_close" (func))
+  (func (export "") (result i32) (i32.const 1))
+  (func (export "a b") (result i32) (i32.const 2))
+  (func (export "a-b") (result i32) (i32.const 3))
+  (func (export "a_b_2") (result i32) (i32.const 4))
+  (func (export "a/*b") (result i32) (i32.const 5))
+  (func (export "\"); system(\"true") (result i32) (i32.const 6))
+  (func (export "int") (result i32) (i32.const 7))
+  (func (export "??/\0a") (result i32) (i32.const 8))
+  (func (export "\e6\97\a5\e6\9c\ac") (result i32) (i32.const 9))
+  (global (export "new") i32 (i32.const 10)) (global (export "delete\\\0a") (mut i64) (i64.const 11)))"##;
+
+#[test]
+fn hostile_names_are_only_names() {
+    let directory = Directory::new("names");
+    directory.object("hostile", HOSTILE);
+    let header = std::fs::read_to_string(directory.0.join("hostile.h")).expect("the header");
+    assert!(header.bytes().all(|byte| byte == b'\n' || (b' '..=b'~').contains(&byte)));
+    for piece in ["passwd", "#error", "system(", "??"] {
+        assert!(!header.contains(piece) || piece == "passwd" && !header.contains("/passwd"), "{piece}");
+    }
+    let prefix = "vwasm_x_include_etc_passwd";
+    // A collision gets the next free number, whoever comes first.
+    let names = ["unnamed", "a_b", "a_b_2", "a_b_2_2", "a_b_3", "system_true", "int", "unnamed_2", "unnamed_3"];
+    let checks: String = names
+        .iter()
+        .enumerate()
+        .map(|(n, name)| format!("    if ({prefix}_export_{name}(i, &r) != 0 || r != {}) return {};\n", n + 1, n + 10))
+        .collect();
+    let source = format!(
+        "#include \"hostile.h\"\n\
+         static int first(void *c, {prefix}_instance *i, int32_t a, int32_t *r) {{ (void)c, (void)i; *r = a; return 0; }}\n\
+         static int plain(void *c, {prefix}_instance *i) {{ (void)c, (void)i; return 0; }}\n\
+         int main(void) {{\n    {prefix}_imports imports = {{ NULL, first, plain, plain, plain }};\n    \
+         {prefix}_instance *i;\n    int32_t r;\n    if (!imports.import_int_main_void_error || !imports.import_a_b_c || !imports.import_a_b_c_2) return 2;\n    \
+         if ({prefix}_new(&imports, &i) != 0) return 1;\n{checks}    if ({prefix}_get_new(i) != 10) return 3;\n    \
+         {prefix}_set_delete(i, 12);\n    if ({prefix}_get_delete(i) != 12) return 4;\n    {prefix}_delete(i);\n    return 0;\n}}\n"
+    );
+    std::fs::write(directory.0.join("main.c"), source).expect("a file");
+    let program = directory.build(&directory.0.join("main.c"), &["hostile.o"], &[]);
+    run(&mut Command::new(&program));
+    // It is a header for C++, too.
+    std::fs::write(directory.0.join("main.cc"), "#include \"hostile.h\"\nint main() { return 0; }\n").expect("a file");
+    run(Command::new("g++").current_dir(&directory.0).args(["-std=c++17", "-Wall", "-Werror", "-c", "main.cc"]));
+}
+
+#[test]
+fn what_c_cannot_provide_is_refused() {
+    for import in ["(memory 1)", "(table 1 funcref)", "(global i32)"] {
+        let bytes = wat::parse_str(format!(r#"(module (import "a" "b" {import}))"#)).expect("a module");
+        let module = Module::decode(&bytes).expect("a valid module");
+        let compiled = compile(&module, &Options::default(), &|| ()).expect("it compiles");
+        let error = vwasm::object::object(&compiled).err().expect("refused").to_string();
+        assert!(error.contains("imports a memory, table or global"), "{error}");
+    }
+}
