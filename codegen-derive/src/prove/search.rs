@@ -2,6 +2,7 @@
 //!
 //! What this finds is found without a solver; what it does not find says nothing.
 
+use super::effect::Goal;
 use super::obligation::Obligation;
 use super::term::{Sort, mask};
 
@@ -126,6 +127,11 @@ fn value(random: &mut Random, width: u16, before: &[u128]) -> u128 {
 
 /// Values of all variables that satisfy the assumptions and break a goal.
 pub fn counterexample(obligation: &Obligation, tries: usize) -> Option<Vec<u128>> {
+    breaking(obligation, tries, |_| true)
+}
+
+/// Values of all variables that satisfy the assumptions and break a goal of those meant.
+pub fn breaking(obligation: &Obligation, tries: usize, meant: impl Fn(&Goal) -> bool) -> Option<Vec<u128>> {
     let mut random = Random(0x5eed);
     for _ in 0..tries {
         // From the first to the last, or the other way round: either may depend on the other.
@@ -142,7 +148,7 @@ pub fn counterexample(obligation: &Obligation, tries: usize) -> Option<Vec<u128>
         if backwards {
             values.reverse();
         }
-        if obligation.failing(&values).is_some_and(|failing| !failing.is_empty()) {
+        if obligation.failing(&values).is_some_and(|failing| failing.iter().any(|goal| meant(goal))) {
             return Some(values);
         }
     }
