@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: rules [--spec DIR] list [--sandbox | NAME…]
-       rules [--spec DIR] prove [NAME…] [--all] [--solver NAME]… [--jobs N] [--limit SECONDS] [--no-mutants] [--install]
+       rules [--spec DIR] prove [NAME…] [--all] [--solver NAME]… [--jobs N] [--limit SECONDS] [--no-mutants] [--check] [--install]
        rules [--spec DIR] explain NAME…
 ";
 
@@ -22,6 +22,7 @@ fn run(args: &[String]) -> Result<(), String> {
             "--sandbox" => sandbox = true,
             "--all" => what.all = true,
             "--no-mutants" => what.no_mutants = true,
+            "--check" => what.check = true,
             "--install" => what.install = true,
             "--solver" => what.solvers.push(value()?.clone()),
             "--jobs" => what.jobs = Some(value()?.parse().map_err(|error| format!("--jobs: {error}"))?),

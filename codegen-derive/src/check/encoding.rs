@@ -10,7 +10,7 @@ use crate::ast::*;
 use crate::diagnostic::Diagnostic;
 use iced_x86::{
     Code, CpuidFeature, Encoder, EncodingKind, FlowControl, Instruction, InstructionInfoFactory, OpAccess,
-    OpCodeOperandKind, OpKind, Register,
+    OpCodeOperandKind, OpKind, Register, RflagsBits,
 };
 use std::collections::{BTreeMap, HashMap};
 
@@ -415,6 +415,15 @@ impl One<'_> {
                         format!("`{name}` is not always written, so its upper half need not be zero"),
                         "take the 64-bit form",
                     ));
+                } else if used.maybe
+                    && operand.mode != Mode::InOut
+                    && !self.inst.body.iter().any(|stmt| matches!(stmt, InstStmt::Undefined(to, _) if to.text == *name))
+                {
+                    errors.push(self.disagree(
+                        operand.span,
+                        format!("`{name}` is not always written"),
+                        &format!("say when not: `undefined {name} when …`"),
+                    ));
                 }
             }
             OperandKind::Mem(width) => {
@@ -512,6 +521,18 @@ impl One<'_> {
             )),
             (false, FlagEffect::Set | FlagEffect::Undefined) => {
                 errors.push(self.disagree(span, "the instruction does not change the flags".into(), "delete `flags …`"));
+            }
+            // What conditions read must all be what the effect says.
+            (true, FlagEffect::Set) => {
+                let read = RflagsBits::CF | RflagsBits::ZF | RflagsBits::SF | RflagsBits::OF | RflagsBits::PF;
+                let made = sample.rflags_written() | sample.rflags_cleared() | sample.rflags_set();
+                if made & read != read {
+                    errors.push(self.disagree(
+                        span,
+                        "the instruction leaves some flags undefined, or as they were".into(),
+                        "say `flags undefined`",
+                    ));
+                }
             }
             _ => {}
         }

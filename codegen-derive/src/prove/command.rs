@@ -8,7 +8,7 @@ use super::run::{self, Options, Outcome};
 use super::solver::{self, Solver};
 use super::witness;
 use crate::ast::*;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::sync::Mutex;
@@ -28,6 +28,8 @@ pub struct Prove {
     pub limit: Option<u64>,
     /// Leave mutants alone.
     pub no_mutants: bool,
+    /// Prove from nothing and compare with the lock, which stays as it is.
+    pub check: bool,
     /// Install the solvers first.
     pub install: bool,
 }
@@ -181,14 +183,16 @@ pub fn prove(directory: &Path, what: &Prove) -> Result<(), String> {
         solver::install(&options.directory)?;
     }
     let lock_path = lock::path(directory);
-    let mut lock = Lock::read(&lock_path)?;
+    let listed = Lock::read(&lock_path)?;
+    let mut lock = if what.check { Lock::default() } else { listed.clone() };
+    let all = what.all || what.check;
     let (mut wanted, failed) = obligations(&context);
     let count = wanted.len();
     let known: HashSet<(String, String)> = wanted.iter().map(|(obligation, _)| obligation.key()).collect();
     let rules: HashSet<String> =
         spec.blocks.iter().flat_map(|block| block.rules.iter().map(move |rule| full_name(block, rule))).collect();
     lock.keep(|kind, name| known.contains(&(kind.to_string(), name.to_string())) || kind == MUTANTS && rules.contains(name));
-    wanted.retain(|(obligation, _)| chosen(&what.names, &obligation.name) && (what.all || lock.proof(obligation).is_none()));
+    wanted.retain(|(obligation, _)| chosen(&what.names, &obligation.name) && (all || lock.proof(obligation).is_none()));
     // Mutants say something of a rule that is proved only, so they come after.
     let asked = wanted.len();
     let progress = Progress::new();
@@ -204,7 +208,7 @@ pub fn prove(directory: &Path, what: &Prove) -> Result<(), String> {
                 let (kind, name) = decided.item.0.key();
                 let entry = joined(&saved.0, &decided.item.0, entry.clone(), what);
                 saved.0.insert(&kind, &name, entry);
-                if saved.1.elapsed() > Duration::from_secs(5) {
+                if !what.check && saved.1.elapsed() > Duration::from_secs(5) {
                     saved.1 = Instant::now();
                     // The last write, at the end, tells of errors.
                     let _ = saved.0.write(&lock_path);
@@ -266,7 +270,9 @@ pub fn prove(directory: &Path, what: &Prove) -> Result<(), String> {
         }
         lock.entries.remove(&(kind, name));
     }
-    lock.write(&lock_path)?;
+    if !what.check {
+        lock.write(&lock_path)?;
+    }
     println!(
         "{proved} of {asked} obligations proved now, {} of {count} in all",
         lock.entries.keys().filter(|(kind, _)| kind != MUTANTS).count()
@@ -274,8 +280,18 @@ pub fn prove(directory: &Path, what: &Prove) -> Result<(), String> {
     if standing != 0 {
         println!("{standing} not decided by {}; what the lock has of them stands", what.solvers.join(", "));
     }
-    if complaints.is_empty() && !what.no_mutants {
+    let judged = complaints.is_empty() && !what.no_mutants;
+    if judged {
         complaints.extend(mutants(&context, &mut lock, &lock_path, what, &options)?);
+        if !what.check {
+            lock.write(&lock_path)?;
+        }
+    }
+    if what.check {
+        let mut listed = listed;
+        listed.keep(|kind, _| kind != MUTANTS || judged);
+        let differences = listed.differences(&lock, |name| chosen(&what.names, name));
+        complaints.extend(differences.iter().map(|text| format!("error: {}: {text}\n", lock_path.display())));
     }
     if complaints.iter().any(|text| text.contains(solver::MISSING)) {
         complaints.push(
@@ -297,13 +313,14 @@ fn mutants(context: &Context, lock: &mut Lock, path: &Path, what: &Prove, option
             let Ok(obligation) = context.rule(block, rule) else { continue };
             let digest = mutants_digest(&obligation);
             let listed = lock.entries.get(&(MUTANTS.to_string(), name)).is_some_and(|entry| entry.digest == digest);
-            if what.all || !listed {
+            if what.all || what.check || !listed {
                 rules.push((block, rule, obligation, Tally::default()));
             }
         }
     }
     let count = rules.len();
     let progress = Progress::new();
+    let saved = Mutex::new((lock.clone(), Instant::now()));
     let done = run::all(
         rules,
         options,
@@ -311,17 +328,28 @@ fn mutants(context: &Context, lock: &mut Lock, path: &Path, what: &Prove, option
             *tally = judge(context, block, rule, solvers, options);
             Outcome::Open(String::new())
         },
-        |number, decided| progress.tell("rules' mutants", number, count, &decided.item.2.name),
+        |number, decided| {
+            let (_, _, obligation, tally) = &decided.item;
+            progress.tell("rules' mutants", number, count, &obligation.name);
+            if tally.settled()
+                && let Ok(mut saved) = saved.lock()
+            {
+                let ((kind, name), entry) = entry(obligation, tally);
+                saved.0.insert(&kind, &name, entry);
+                if !what.check && saved.1.elapsed() > Duration::from_secs(5) {
+                    saved.1 = Instant::now();
+                    // The last write, at the end, tells of errors.
+                    let _ = saved.0.write(path);
+                }
+            }
+        },
     );
     progress.end();
     let mut complaints = Vec::new();
-    let mut total: BTreeMap<super::mutate::Change, (usize, usize)> = BTreeMap::new();
+    let mut total = Tally::default();
     for decided in done {
         let (_, _, obligation, tally) = &decided.item;
-        for (change, (refuted, equivalent)) in &tally.counts {
-            let sum = total.entry(*change).or_default();
-            *sum = (sum.0 + refuted, sum.1 + equivalent);
-        }
+        total.add(tally);
         let place = explain::place(context.spec, obligation.span);
         for text in &tally.needless {
             complaints.push(format!(
@@ -332,14 +360,13 @@ fn mutants(context: &Context, lock: &mut Lock, path: &Path, what: &Prove, option
         for text in &tally.open {
             complaints.push(format!("error: a mutant of {} ({place}) is open: {text}\n", obligation.name));
         }
-        if tally.open.is_empty() && tally.needless.is_empty() {
+        if tally.settled() {
             let ((kind, name), entry) = entry(obligation, tally);
             lock.insert(&kind, &name, entry);
         }
     }
-    lock.write(path)?;
-    let sums: Vec<String> = total.iter().map(|(change, (a, b))| format!("{} {a}+{b}", change.name())).collect();
-    let (a, b) = total.values().fold((0, 0), |(a, b), (c, d)| (a + c, b + d));
+    let sums: Vec<String> = total.counts.iter().map(|(change, (a, b))| format!("{} {a}+{b}", change.name())).collect();
+    let (a, b) = total.total();
     println!("mutants of {count} rules: {a} refuted, {b} equivalent ({})", sums.join(", "));
     Ok(complaints)
 }
@@ -352,7 +379,7 @@ pub fn list(directory: &Path, names: &[String]) -> Result<String, String> {
     let lock = Lock::read(&lock::path(directory))?;
     let fired = crate::coverage::read(directory)?;
     let mut out = String::new();
-    let (mut rules, mut proved, mut refuted, mut equivalent, mut lone) = (0, 0, 0, 0, Vec::new());
+    let (mut rules, mut proved, mut judged, mut many, mut lone) = (0, 0, Tally::default(), 0, Vec::new());
     for block in &spec.blocks {
         for (number, rule) in block.rules.iter().enumerate() {
             let name = full_name(block, rule);
@@ -376,10 +403,11 @@ pub fn list(directory: &Path, names: &[String]) -> Result<String, String> {
                 && let Some(entry) = lock.entries.get(&(MUTANTS.to_string(), name.clone()))
             {
                 if entry.digest == mutants_digest(&obligation) {
-                    let (a, b) = Tally::from_words(&entry.by).total();
-                    refuted += a;
-                    equivalent += b;
-                    own = format!("{a}+{b} mutants");
+                    let tally = Tally::from_words(&entry.by);
+                    let (a, b) = tally.total();
+                    many += usize::from(tally.counts.len() >= 5);
+                    own = format!("{a}+{b} mutants, {} kinds", tally.counts.len());
+                    judged.add(&tally);
                 }
             }
             let state =
@@ -393,7 +421,13 @@ pub fn list(directory: &Path, names: &[String]) -> Result<String, String> {
             out.push_str(&format!("{}\n", line.trim_end()));
         }
     }
-    out.push_str(&format!("\n{proved} of {rules} rules proved; mutants: {refuted} refuted, {equivalent} equivalent\n"));
+    let (refuted, equivalent) = judged.total();
+    out.push_str(&format!(
+        "\n{proved} of {rules} rules proved; mutants: {refuted} refuted, {equivalent} equivalent; {many} rules have five kinds or more\n"
+    ));
+    for (change, (refuted, equivalent)) in &judged.counts {
+        out.push_str(&format!("  {:12} {refuted:5} refuted {equivalent:5} equivalent\n", change.name()));
+    }
     out.push_str(&format!(
         "resting on one solver: {}\n",
         if lone.is_empty() { "none".to_string() } else { lone.join(", ") }

@@ -1,21 +1,24 @@
 //! What becomes of a rule's mutants.
 //!
-//! Each must end: refuted by a counterexample, found by trying or by a solver, or proved right by two solvers as the rule
-//! itself was. A premise whose absence is proved right is not needed. Anything else is open.
+//! Each must end: refuted by a counterexample, found by trying or by a solver, or proved right, for which one solver is enough:
+//! nothing rests on it. A premise whose absence is proved right is not needed. Anything else is open.
 
 use super::hash::sha256;
 use super::lock::{DIGITS, Entry, MUTANTS, PROVER};
 use super::mutate::{Change, MUTATOR, mutants};
+use super::mutate_described::Changed;
 use super::obligation::{Context, Obligation};
 use super::run::{Options, Outcome, decide};
-use super::search::counterexample;
 use super::solver::Solvers;
 use super::witness::excluded;
 use crate::ast::{Rule, RuleBlock};
 use std::collections::{BTreeMap, HashSet};
 
 /// How many inputs are tried before a solver is asked.
-const TRIES: usize = 1000;
+const TRIES: usize = 2000;
+
+/// Digits of the digest of a list.
+const LIST_DIGITS: usize = 12;
 
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
@@ -25,8 +28,8 @@ pub struct Tally {
     pub open: Vec<String>,
     /// Premises that the rule is right without.
     pub needless: Vec<String>,
-    /// Changes that make another rule of the same meaning, in words.
-    pub equivalent: Vec<String>,
+    /// The digest of all mutants, in words, and of what became of them.
+    pub list: String,
 }
 
 impl Tally {
@@ -34,18 +37,32 @@ impl Tally {
         self.counts.values().fold((0, 0), |(refuted, equivalent), (r, e)| (refuted + r, equivalent + e))
     }
 
-    /// Counts as they stand in the lock: `condition=15+0`, refuted and equivalent.
+    /// Whether nothing is left to be said of the rule.
+    pub fn settled(&self) -> bool {
+        self.open.is_empty() && self.needless.is_empty()
+    }
+
+    pub fn add(&mut self, other: &Tally) {
+        for (change, (refuted, equivalent)) in &other.counts {
+            let sum = self.counts.entry(*change).or_default();
+            *sum = (sum.0 + refuted, sum.1 + equivalent);
+        }
+    }
+
+    /// The tally as it stands in the lock: the digest of the list, then counts, `condition=15+0`: refuted and equivalent.
     pub fn words(&self) -> Vec<String> {
-        let words =
+        let counts =
             self.counts.iter().map(|(change, (refuted, equivalent))| format!("{}={refuted}+{equivalent}", change.name()));
-        let words: Vec<String> = words.collect();
-        if words.is_empty() { vec!["none".into()] } else { words }
+        [format!("list={}", self.list)].into_iter().chain(counts).collect()
     }
 
     pub fn from_words(words: &[String]) -> Tally {
         let mut tally = Tally::default();
         for word in words {
             let Some((name, counts)) = word.split_once('=') else { continue };
+            if name == "list" {
+                tally.list = counts.to_string();
+            }
             let change = Change::ALL.into_iter().find(|change| change.name() == name);
             let counts = counts.split_once('+').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
             if let (Some(change), Some(counts)) = (change, counts) {
@@ -66,35 +83,40 @@ pub fn mutants_digest(obligation: &Obligation) -> String {
 /// Judges all mutants of a rule.
 pub fn judge(context: &Context, block: &RuleBlock, rule: &Rule, solvers: &mut Solvers, options: &Options) -> Tally {
     let mut tally = Tally::default();
+    let options = Options { enough: 1, tries: TRIES, ..options.clone() };
+    let mut list = String::new();
     let Ok(own) = context.rule(block, rule) else { return tally };
     let mut seen: HashSet<String> = HashSet::from([own.query(false).text]);
     for mutant in mutants(context, block, rule) {
-        let Ok(obligation) = context.rule(block, &mutant.rule) else { continue };
+        let Ok(obligation) = mutant.obligation(context, block, rule) else { continue };
         // The same statement needs no second judgement.
         if !seen.insert(obligation.query(false).text) {
             continue;
         }
-        let outcome = match counterexample(&obligation, TRIES) {
-            Some(values) => Outcome::Refuted(values),
-            None => decide(&obligation, solvers, options),
-        };
+        let outcome = decide(&obligation, solvers, &options);
         let entry = tally.counts.entry(mutant.change).or_default();
+        let refuted = matches!(outcome, Outcome::Refuted(_));
+        list.push_str(&format!("{} {} {refuted}\n", mutant.change.name(), mutant.text));
         match outcome {
             Outcome::Refuted(_) => entry.0 += 1,
             Outcome::Proved(_) => {
                 entry.1 += 1;
                 if mutant.change == Change::Premise {
-                    let example = excluded(context, block, rule, &mutant.rule);
+                    let example = match &mutant.what {
+                        Changed::Rule(without) => excluded(context, block, rule, without),
+                        _ => None,
+                    };
                     let example =
                         example.map_or(String::new(), |example| format!(" ({example}, for which it is right too)"));
                     tally.needless.push(format!("{}{example}", mutant.text));
                 }
-                tally.equivalent.push(mutant.text);
             }
             Outcome::Impossible => tally.open.push(format!("{}: impossible", mutant.text)),
             Outcome::Contradiction(why) | Outcome::Open(why) => tally.open.push(format!("{}: {why}", mutant.text)),
         }
     }
+    tally.list = sha256(&[&list]);
+    tally.list.truncate(LIST_DIGITS);
     tally
 }
 

@@ -2,12 +2,12 @@
 //!
 //! One line for each: kind, name, the digest of what was proved, the solvers that said so. The digest is of the very texts that
 //! solvers read, in which a rule's names and place do not occur, and of [`PROVER`]. Lines for mutants say for a rule's
-//! digest how many of its generated breakages were refuted and how many proved to be none.
+//! digest which breakages were generated of it, and how many of each kind were refuted and how many proved to be none.
 
 use super::hash::sha256;
 use super::obligation::{Kind, Obligation};
 use super::strategy::Strategy;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Raised when the meaning of obligations changes in a way that their text does not show.
@@ -102,6 +102,27 @@ impl Lock {
         self.entries.insert((kind.to_string(), name.to_string()), entry);
     }
 
+    /// What this lock says otherwise than one made from nothing, for names that are chosen: an obligation or mutants that are not
+    /// these, fewer solvers than claimed, lines for nothing. Which solvers agreed depends on how fast they were.
+    pub fn differences(&self, made: &Lock, chosen: impl Fn(&str) -> bool) -> Vec<String> {
+        let mut found = Vec::new();
+        let keys: BTreeSet<&(String, String)> = self.entries.keys().chain(made.entries.keys()).collect();
+        for key in keys.into_iter().filter(|(_, name)| chosen(name)) {
+            let why = match (self.entries.get(key), made.entries.get(key)) {
+                (Some(_), None) => "is listed, but was not proved",
+                (None, Some(_)) => "was proved, but is not listed",
+                (Some(old), Some(new)) if old.digest != new.digest => "is listed for another statement than it is now",
+                (Some(old), Some(new)) if key.0 == MUTANTS && old.by != new.by => "has other mutants than are listed",
+                (Some(old), Some(new)) if key.0 != MUTANTS && new.by.len() < old.by.len() => {
+                    "is listed with more solvers than agree on it"
+                }
+                _ => continue,
+            };
+            found.push(format!("{} {} {why}", key.0, key.1));
+        }
+        found
+    }
+
     /// Forgets what is not among the names known.
     pub fn keep(&mut self, known: impl Fn(&str, &str) -> bool) {
         self.entries.retain(|(kind, name), _| known(kind, name));
@@ -160,5 +181,25 @@ mod tests {
         assert!(lock.text().lines().nth(1).is_some_and(|line| line == "form addr/own cd z3-1"));
         assert!(Lock::parse("lower i32.add/add\n").is_err());
         assert!(Lock::parse("lower i32.add/add ab\n").is_err());
+    }
+
+    #[test]
+    fn told_apart() {
+        let entry = |digest: &str, by: &[&str]| Entry {
+            digest: digest.into(),
+            by: by.iter().map(|word| word.to_string()).collect(),
+        };
+        let (mut one, mut other) = (Lock::default(), Lock::default());
+        one.insert("lower", "a", entry("1", &["z3", "cvc5"]));
+        other.insert("lower", "a", entry("1", &["cvc5", "bitwuzla"]));
+        assert!(one.differences(&other, |_| true).is_empty());
+        other.insert("lower", "a", entry("1", &["cvc5"]));
+        assert_eq!(one.differences(&other, |_| true).len(), 1);
+        other.insert("lower", "a", entry("2", &["z3", "cvc5"]));
+        assert_eq!(one.differences(&other, |_| true).len(), 1);
+        assert!(one.differences(&other, |name| name != "a").is_empty());
+        one.insert(MUTANTS, "a", entry("1", &["list=1", "swapped=1+0"]));
+        other.insert("form", "b", entry("1", &["z3"]));
+        assert_eq!(one.differences(&other, |_| true).len(), 3);
     }
 }

@@ -19,6 +19,7 @@ pub mod lock;
 pub mod machine;
 pub mod meaning;
 pub mod mutate;
+pub mod mutate_described;
 pub mod obligation;
 pub mod run;
 pub mod search;

@@ -1,8 +1,11 @@
 //! Breakages of a rule, to see that its proof notices them.
 //!
 //! Takes a checked rule and gives copies that differ from it in one place, each with the kind of change and words for it. A
-//! copy need not be a rule that the checker would let pass, only one that has a meaning.
+//! copy need not be a rule that the checker would let pass, only one that has a meaning. What a rule rests on (its operator, a
+//! form's promise, descriptions of instructions, helper functions) is changed in `mutate_described`.
 
+use super::mutate_described::{Changed, described};
+use super::obligation::{Context, Obligation};
 use crate::ast::*;
 use std::collections::HashMap;
 
@@ -26,10 +29,22 @@ pub enum Change {
     Premise,
     /// A matched operator replaced by its like.
     Matched,
+    /// A number, or a value that must be the same as another, is anything.
+    Anything,
+    /// The rule under another operator.
+    Operator,
+    /// What the operator means, or one that is matched.
+    Meaning,
+    /// A form's promise.
+    Promise,
+    /// The description of an instruction.
+    Description,
+    /// A helper function.
+    Function,
 }
 
 impl Change {
-    pub const ALL: [Change; 13] = [
+    pub const ALL: [Change; 19] = [
         Change::Swapped,
         Change::Operand,
         Change::Instruction,
@@ -43,6 +58,12 @@ impl Change {
         Change::TrapCode,
         Change::Premise,
         Change::Matched,
+        Change::Anything,
+        Change::Operator,
+        Change::Meaning,
+        Change::Promise,
+        Change::Description,
+        Change::Function,
     ];
 
     pub fn name(self) -> &'static str {
@@ -60,21 +81,27 @@ impl Change {
             Change::TrapCode => "trap-code",
             Change::Premise => "premise",
             Change::Matched => "matched",
+            Change::Anything => "anything",
+            Change::Operator => "operator",
+            Change::Meaning => "meaning",
+            Change::Promise => "promise",
+            Change::Description => "description",
+            Change::Function => "function",
         }
     }
 }
 
 /// Raised when the changes made are others.
-pub const MUTATOR: &str = "vwasm mutants 1\n";
+pub const MUTATOR: &str = "vwasm mutants 2\n";
 
 pub struct Mutant {
     pub change: Change,
     pub text: String,
-    pub rule: Rule,
+    pub what: Changed,
 }
 
 /// A place where a rule can be changed.
-enum Place<'r> {
+pub(super) enum Place<'r> {
     Expr(&'r mut Expr),
     Apply(&'r mut Name, &'r mut Vec<Arg>),
     Address(&'r mut AddrLit),
@@ -84,12 +111,14 @@ enum Place<'r> {
     Premises(&'r mut Vec<Expr>),
     Literal(&'r mut i128),
     Matched(&'r mut Name),
+    Pattern(&'r mut Pattern),
+    Right(&'r mut Right),
 }
 
 /// Calls `visit` with every place of a rule, always in the same order, until it says that it is done.
-struct Walk<'v> {
-    visit: &'v mut dyn FnMut(Place) -> bool,
-    done: bool,
+pub(super) struct Walk<'v> {
+    pub visit: &'v mut dyn FnMut(Place) -> bool,
+    pub done: bool,
 }
 
 impl Walk<'_> {
@@ -104,6 +133,7 @@ impl Walk<'_> {
         rule.immediates.iter_mut().for_each(|pattern| self.immediate(pattern));
         self.place(Place::Premises(&mut rule.conditions));
         rule.conditions.iter_mut().for_each(|condition| self.expr(condition));
+        self.place(Place::Right(&mut rule.right));
         self.right(&mut rule.right);
     }
 
@@ -114,6 +144,7 @@ impl Walk<'_> {
     }
 
     fn pattern(&mut self, pattern: &mut Pattern) {
+        self.place(Place::Pattern(pattern));
         match pattern {
             Pattern::Literal(value, _) => self.place(Place::Literal(value)),
             Pattern::Op { op, args, immediates, .. } => {
@@ -125,7 +156,7 @@ impl Walk<'_> {
         }
     }
 
-    fn expr(&mut self, expr: &mut Expr) {
+    pub fn expr(&mut self, expr: &mut Expr) {
         self.place(Place::Expr(expr));
         match &mut expr.kind {
             ExprKind::Int(_) | ExprKind::Bool(_) | ExprKind::Var(_) => {}
@@ -197,15 +228,17 @@ impl Walk<'_> {
 }
 
 /// What changes are looked up in.
-struct Known<'a> {
-    insts: &'a HashMap<&'a str, &'a Inst>,
-    ops: &'a HashMap<&'a str, &'a Op>,
-    forms: &'a HashMap<&'a str, &'a RuleBlock>,
-    traps: Vec<&'a str>,
+pub(super) struct Known<'a> {
+    pub insts: &'a HashMap<&'a str, &'a Inst>,
+    pub ops: &'a HashMap<&'a str, &'a Op>,
+    pub forms: &'a HashMap<&'a str, &'a RuleBlock>,
+    pub traps: Vec<&'a str>,
     /// Names of the rule: numbers known when it is applied, and values with their types.
-    numbers: Vec<String>,
-    values: Vec<(String, Type)>,
-    simplify: bool,
+    pub numbers: Vec<String>,
+    pub values: Vec<(String, Type)>,
+    pub simplify: bool,
+    /// Whether expressions are computed, not views of registers.
+    pub computed: bool,
 }
 
 fn int(value: i128, ty: &Type, span: Span) -> Expr {
@@ -231,6 +264,29 @@ fn twins<'n>(name: &str, pairs: &[(&str, &str)], known: impl Fn(&str) -> Option<
 
 const SIGNS: &[(&str, &str)] =
     &[("sar", "shr"), ("movsx", "movzx"), ("idiv", "div"), ("imul", "mul"), ("_sx", "_zx"), ("_s", "_u"), ("sext", "zext")];
+/// Functions of the language that differ in the sign they give their operands, and others that are alike.
+const SIGNED: &[&[&str]] = &[
+    &["lt_s", "lt_u"],
+    &["le_s", "le_u"],
+    &["gt_s", "gt_u"],
+    &["ge_s", "ge_u"],
+    &["shr_s", "shr_u"],
+    &["div_s", "div_u"],
+    &["rem_s", "rem_u"],
+    &["mul_hi_s", "mul_hi_u"],
+    &["convert_s_f32", "convert_u_f32"],
+    &["convert_s_f64", "convert_u_f64"],
+];
+const ALIKE: &[&[&str]] = &[
+    &["shl", "rotl"],
+    &["rotr", "rotl"],
+    &["clz", "ctz", "popcnt"],
+    &["fadd", "fsub", "fmul", "fdiv"],
+    &["fceil", "ffloor", "ftrunc", "fnearest", "fsqrt"],
+    &["sse_min", "sse_max"],
+    &["flags_add", "flags_sub", "flags_logic"],
+    &["flt", "fle", "fgt", "fge"],
+];
 const WIDTHS: &[(&str, &str)] = &[("32", "64"), ("8", "16"), ("ss", "sd"), ("16", "32")];
 
 impl<'a> Known<'a> {
@@ -256,6 +312,31 @@ impl<'a> Known<'a> {
                 let text = format!("mem{width} becomes mem{other}");
                 *width = other;
                 Some((Change::Width, text))
+            }
+            Place::Pattern(pattern) => {
+                let (text, span) = match pattern {
+                    Pattern::Literal(value, span) => (format!("{value} may be any number"), *span),
+                    Pattern::Same(name) => (format!("={} may be any value", name.text), name.span),
+                    _ => return None,
+                };
+                take(1)?;
+                *pattern = Pattern::Any(span);
+                Some((Change::Anything, text))
+            }
+            Place::Right(right) => {
+                let Right::Apply { name, args, .. } = &*right else { return None };
+                let operand = |arg: &Arg| match arg {
+                    Arg::Expr(Expr { kind: ExprKind::Var(operand), span, .. }) => {
+                        let value = self.values.iter().any(|(value, _)| value == operand);
+                        value.then(|| Name { text: operand.clone(), span: *span })
+                    }
+                    _ => None,
+                };
+                let operands: Vec<Name> = args.iter().filter_map(operand).collect();
+                let operand = operands[take(operands.len())?].clone();
+                let text = format!("{} is left out: its operand {} is the result", name.text, operand.text);
+                *right = Right::Var(operand);
+                Some((Change::Step, text))
             }
             Place::Code(code) => {
                 let others: Vec<&str> = self.traps.iter().copied().filter(|other| *other != code.text).collect();
@@ -438,11 +519,12 @@ impl<'a> Known<'a> {
         None
     }
 
-    fn expr(&self, expr: &mut Expr, mut variant: usize) -> Option<(Change, String)> {
+    pub fn expr(&self, expr: &mut Expr, mut variant: usize) -> Option<(Change, String)> {
         let (ty, span) = (expr.ty.clone(), expr.span);
         match &mut expr.kind {
             ExprKind::Int(value) => {
-                let other = [*value + 1, *value - 1, *value ^ 2, *value << 1].into_iter().nth(variant)?;
+                let other = [value.checked_add(1), value.checked_sub(1), Some(*value ^ 2), value.checked_mul(2)];
+                let other = other.into_iter().flatten().nth(variant)?;
                 let text = format!("{value:#x} becomes {other:#x}");
                 *value = other;
                 Some((Change::Constant, text))
@@ -471,8 +553,10 @@ impl<'a> Known<'a> {
             ExprKind::Binary(op, left, right) => {
                 if matches!(op, BinaryOp::And | BinaryOp::Or) && variant < 2 {
                     let kept = if variant == 0 { (**left).clone() } else { (**right).clone() };
+                    let side = if variant == 0 { "right" } else { "left" };
+                    let text = format!("the {side} side of {op:?} is dropped");
                     *expr = kept;
-                    return Some((Change::Premise, format!("one side of a premise is dropped ({})", variant + 1)));
+                    return Some((Change::Premise, text));
                 }
                 if matches!(op, BinaryOp::And | BinaryOp::Or) {
                     variant -= 2;
@@ -495,17 +579,31 @@ impl<'a> Known<'a> {
                 Some((Change::Constant, text))
             }
             ExprKind::Call(name, _) => {
-                let pairs = [("lt_s", "lt_u"), ("le_s", "le_u"), ("gt_s", "gt_u"), ("ge_s", "ge_u"), ("sext64", "zext64")];
-                let pair = pairs.iter().find(|(a, b)| name.text == *a || name.text == *b)?;
                 // A view of a register is no function.
-                if variant > 0 || name.text == "zext64" && !self.is_number(expr) {
+                if !self.computed && name.text.starts_with("zext") && !self.is_number(expr) {
                     return None;
                 }
                 let ExprKind::Call(name, _) = &mut expr.kind else { return None };
-                let other = if name.text == pair.0 { pair.1 } else { pair.0 };
+                let extension = [("zext", "sext"), ("sext", "zext")].into_iter().find_map(|(from, to)| {
+                    let rest = name.text.strip_prefix(from)?;
+                    Some((Change::Signedness, vec![format!("{to}{rest}")]))
+                });
+                let (change, others) = extension.or_else(|| {
+                    let group = |groups: &'static [&'static [&'static str]]| {
+                        groups.iter().find(|group| group.contains(&name.text.as_str())).copied()
+                    };
+                    let sign = group(SIGNED);
+                    let others = sign
+                        .or_else(|| group(ALIKE))?
+                        .iter()
+                        .filter(|other| **other != name.text)
+                        .map(|other| other.to_string());
+                    Some((if sign.is_some() { Change::Signedness } else { Change::Constant }, others.collect()))
+                })?;
+                let other = others.into_iter().nth(variant)?;
                 let text = format!("{} becomes {other}", name.text);
-                name.text = other.to_string();
-                Some((Change::Signedness, text))
+                name.text = other;
+                Some((change, text))
             }
             _ => None,
         }
@@ -565,8 +663,70 @@ fn temporaries(right: &Right, known: &mut Known) {
     }
 }
 
-/// All changes of a rule, each once.
-pub fn mutants(context: &super::obligation::Context, block: &RuleBlock, rule: &Rule) -> Vec<Mutant> {
+impl Mutant {
+    /// What is to be proved of it.
+    pub fn obligation(&self, context: &Context, block: &RuleBlock, rule: &Rule) -> super::meaning::Meant<Obligation> {
+        match &self.what {
+            Changed::Rule(changed) => context.rule(block, changed),
+            Changed::Block(changed) => context.rule(changed, rule),
+            Changed::Op(changed) => {
+                let mut ops = context.ops.clone();
+                ops.insert(&changed.name.text, changed);
+                let (insts, forms) = (context.insts.clone(), context.forms.clone());
+                Context { spec: context.spec, ops, insts, forms }.rule(block, rule)
+            }
+            Changed::Inst(changed) => {
+                let mut insts = context.insts.clone();
+                insts.insert(&changed.name.text, changed);
+                let (ops, forms) = (context.ops.clone(), context.forms.clone());
+                Context { spec: context.spec, ops, insts, forms }.rule(block, rule)
+            }
+            Changed::Function(spec) => {
+                let (ops, insts, forms) = (context.ops.clone(), context.insts.clone(), context.forms.clone());
+                Context { spec, ops, insts, forms }.rule(block, rule)
+            }
+        }
+    }
+}
+
+/// All copies of a thing that are changed in one place: `walk` visits its places, `known` changes them.
+pub(super) fn changed<T: Clone>(
+    thing: &T,
+    walk: impl Fn(&mut Walk, &mut T),
+    change: impl Fn(Place, usize) -> Option<(Change, String)>,
+) -> Vec<(Change, String, T)> {
+    let mut found = Vec::new();
+    for site in 0.. {
+        let mut variants = 0;
+        let mut reached = false;
+        loop {
+            let mut copy = thing.clone();
+            let (mut at, mut made) = (0, None);
+            let mut visit = |place: Place| {
+                let here = at == site;
+                if here {
+                    made = Some(change(place, variants));
+                }
+                at += 1;
+                here
+            };
+            walk(&mut Walk { visit: &mut visit, done: false }, &mut copy);
+            reached |= made.is_some();
+            let Some(Some((change, text))) = made else { break };
+            if !text.is_empty() {
+                found.push((change, text, copy));
+            }
+            variants += 1;
+        }
+        if !reached {
+            return found;
+        }
+    }
+    found
+}
+
+/// All changes of a rule and of what it rests on, each once.
+pub fn mutants(context: &Context, block: &RuleBlock, rule: &Rule) -> Vec<Mutant> {
     let types: Vec<Type> = match block.kind {
         BlockKind::Form => block.params.iter().map(|param| param.ty.clone()).collect(),
         _ => match context.ops.get(block.name.text.as_str()) {
@@ -582,36 +742,12 @@ pub fn mutants(context: &super::obligation::Context, block: &RuleBlock, rule: &R
         numbers: Vec::new(),
         values: Vec::new(),
         simplify: block.kind == BlockKind::Simplify,
+        computed: false,
     };
     names(&rule.patterns, &types, &context.ops, &mut known);
     immediate_names(&rule.immediates, &mut known);
     temporaries(&rule.right, &mut known);
-    let mut found = Vec::new();
-    for site in 0.. {
-        let mut variants = 0;
-        let mut reached = false;
-        loop {
-            let mut changed = rule.clone();
-            let (mut at, mut made) = (0, None);
-            let mut visit = |place: Place| {
-                let here = at == site;
-                if here {
-                    made = Some(known.change(place, variants));
-                }
-                at += 1;
-                here
-            };
-            Walk { visit: &mut visit, done: false }.rule(&mut changed);
-            reached |= made.is_some();
-            let Some(Some((change, text))) = made else { break };
-            if !text.is_empty() {
-                found.push(Mutant { change, text, rule: changed });
-            }
-            variants += 1;
-        }
-        if !reached {
-            break;
-        }
-    }
-    found
+    let own = changed(rule, |walk, rule| walk.rule(rule), |place, variant| known.change(place, variant));
+    let own = own.into_iter().map(|(change, text, rule)| Mutant { change, text, what: Changed::Rule(rule) });
+    own.chain(described(context, block, rule)).collect()
 }

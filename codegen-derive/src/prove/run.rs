@@ -1,6 +1,6 @@
 //! Decides obligations with solvers, several at a time.
 //!
-//! A proof needs two programs that agree. z3 is asked first, then the others until one agrees; a solver that says the
+//! What is wrong shows for most inputs, so some are tried first. A proof needs two programs that agree. z3 is asked first, then the others until one agrees; a solver that says the
 //! opposite makes it a refutation if its values, computed through by [`Obligation::failing`], really break a goal, and
 //! otherwise a contradiction between solvers, which is an error of one of them or of this prover. Where none of them answers, the
 //! solver of the project's own is asked for a counterexample.
@@ -9,6 +9,7 @@ use super::blast;
 use super::gates::Limit;
 use super::lock::{Entry, digest};
 use super::obligation::Obligation;
+use super::search::counterexample;
 use super::smt::Script;
 use super::solver::{Solver, Solvers, Verdict};
 use super::strategy::Strategy;
@@ -39,13 +40,17 @@ pub struct Options {
     /// For one answer.
     pub limit: Duration,
     pub jobs: usize,
+    /// How many programs must agree.
+    pub enough: usize,
+    /// How many inputs are tried before solvers are asked.
+    pub tries: usize,
 }
 
 impl Options {
     pub fn new(directory: &Path) -> Options {
         let jobs = std::thread::available_parallelism().map_or(1, usize::from);
         let solvers = Solver::ALL.to_vec();
-        Options { directory: directory.to_path_buf(), solvers, limit: Duration::from_secs(60), jobs }
+        Options { directory: directory.to_path_buf(), solvers, limit: Duration::from_secs(60), jobs, enough: 2, tries: 300 }
     }
 }
 
@@ -63,6 +68,11 @@ const BRIEF: Duration = Duration::from_secs(5);
 
 /// Asks until two programs agree, be it that they were asked in different ways.
 pub fn decide(obligation: &Obligation, solvers: &mut Solvers, options: &Options) -> Outcome {
+    if !obligation.kind.wants_example()
+        && let Some(values) = counterexample(obligation, options.tries)
+    {
+        return Outcome::Refuted(values);
+    }
     let mut said: Vec<String> = Vec::new();
     let mut by: Vec<Solver> = Vec::new();
     let strategies = obligation.strategies();
@@ -91,11 +101,11 @@ pub fn decide(obligation: &Obligation, solvers: &mut Solvers, options: &Options)
                 Answer::No => break,
                 Answer::Silent(why) => said.push(why),
             }
-            if by.len() == 2 {
+            if by.len() == options.enough {
                 break;
             }
         }
-        if by.len() == 2 {
+        if by.len() == options.enough {
             break;
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! What this finds is found without a solver; what it does not find says nothing.
 
+use super::effect::Goal;
 use super::obligation::Obligation;
 use super::term::{Sort, mask};
 
@@ -99,7 +100,7 @@ const EDGES: &[u128] = &[
 fn value(random: &mut Random, width: u16, before: &[u128]) -> u128 {
     let wide = u128::from(random.next()) << 64 | u128::from(random.next());
     let bit = random.below(usize::from(width)) as u32;
-    let chosen = match random.below(10) {
+    let chosen = match random.below(11) {
         0 => EDGES[random.below(EDGES.len())],
         9 if random.below(4) == 0 => [1 << (width - 1), mask(width - 1)][random.below(2)],
         1 => 1 << bit,
@@ -110,6 +111,13 @@ fn value(random: &mut Random, width: u16, before: &[u128]) -> u128 {
         5 | 6 if !before.is_empty() => before[random.below(before.len())],
         7 if width == 32 => u128::from(FLOATS_32[random.below(FLOATS_32.len())]),
         7 if width == 64 => u128::from(FLOATS_64[random.below(FLOATS_64.len())]),
+        // Beside a multiple of it, for quotients: at any size, or near the end of the range.
+        10 if !before.is_empty() => {
+            let divisor = before[random.below(before.len())] & mask(width);
+            let most = [mask(width), mask(width - 1), wide & mask(width) >> bit][random.below(3)];
+            let multiple = divisor.wrapping_mul(most.checked_div(divisor).unwrap_or(0));
+            multiple.wrapping_add([0, 1, u128::MAX][random.below(3)])
+        }
         // A sign extension from 32 bits.
         8 => (random.next() as u32 as i32) as u128,
         _ => wide,
@@ -119,17 +127,28 @@ fn value(random: &mut Random, width: u16, before: &[u128]) -> u128 {
 
 /// Values of all variables that satisfy the assumptions and break a goal.
 pub fn counterexample(obligation: &Obligation, tries: usize) -> Option<Vec<u128>> {
+    breaking(obligation, tries, |_| true)
+}
+
+/// Values of all variables that satisfy the assumptions and break a goal of those meant.
+pub fn breaking(obligation: &Obligation, tries: usize, meant: impl Fn(&Goal) -> bool) -> Option<Vec<u128>> {
     let mut random = Random(0x5eed);
     for _ in 0..tries {
+        // From the first to the last, or the other way round: either may depend on the other.
+        let backwards = random.next() & 1 != 0;
         let mut values: Vec<u128> = Vec::with_capacity(obligation.graph.variables.len());
-        for variable in &obligation.graph.variables {
-            let chosen = match variable.sort {
+        for number in 0..obligation.graph.variables.len() {
+            let at = if backwards { obligation.graph.variables.len() - 1 - number } else { number };
+            let chosen = match obligation.graph.variables[at].sort {
                 Sort::Bool => u128::from(random.next() & 1),
                 Sort::Bits(width) => value(&mut random, width, &values),
             };
             values.push(chosen);
         }
-        if obligation.failing(&values).is_some_and(|failing| !failing.is_empty()) {
+        if backwards {
+            values.reverse();
+        }
+        if obligation.failing(&values).is_some_and(|failing| failing.iter().any(|goal| meant(goal))) {
             return Some(values);
         }
     }

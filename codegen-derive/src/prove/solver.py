@@ -15,6 +15,8 @@ if solver == "cvc5":
         one = cvc5.Solver(terms)
         one.setOption("produce-models", "true")
         one.setOption("tlimit-per", str(limit))
+        # Products of unknowns: what is proved of division by reciprocals is proved at once without these rewrites.
+        one.setOption("nl-ext-rewrite", "false")
         if integers:
             one.setOption("solve-bv-as-int", "sum")
         parser = cvc5.InputParser(one)

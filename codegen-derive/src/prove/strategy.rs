@@ -34,6 +34,23 @@ impl Case {
     }
 }
 
+/// Scripts over integers: two if a variable is divided as a signed number, for both signs.
+fn by_sign(graph: &mut Graph, assumed: &[Term], refuted: Term) -> Option<Vec<Script>> {
+    let mut divided: Vec<Term> = Vec::new();
+    for term in graph.reached(&[refuted]) {
+        let node = graph.node(term);
+        if node.op == Op::DivideSigned && matches!(graph.node(node.args()[0]).op, Op::Var(_)) {
+            divided.push(node.args()[0]);
+        }
+    }
+    divided.dedup();
+    let &[dividend] = divided.as_slice() else { return Some(vec![integers::script(graph, assumed, refuted)?]) };
+    let zero = graph.bits(0, graph.width(dividend));
+    let negative = graph.compare(Op::LessSigned, dividend, zero);
+    let positive = graph.not(negative);
+    [negative, positive].map(|sign| integers::script(graph, &[assumed, &[sign]].concat(), refuted)).into_iter().collect()
+}
+
 impl Obligation {
     fn goal(&self, graph: &mut Graph) -> Term {
         let goals: Vec<Term> = self.goals.iter().map(|goal| goal.holds).collect();
@@ -149,8 +166,8 @@ impl Obligation {
         if !graph.multiplies(&[&self.assumed[..], &[refuted]].concat()) {
             return None;
         }
-        if let Some(script) = integers::script(&graph, &assumed, refuted) {
-            return Some(Strategy { scripts: vec![script], decides: false, integers: true, brief: false });
+        if let Some(scripts) = by_sign(&mut graph, &assumed, refuted) {
+            return Some(Strategy { scripts, decides: false, integers: true, brief: false });
         }
         // Each count of leading zeros in turn: the range of what is counted says it.
         let &(count, of) = self.counted.first()?;
@@ -178,7 +195,7 @@ impl Obligation {
                 let least = case.graph.bits(1 << (width - zeros - 1), width);
                 assumed.push(case.graph.unequal(of, least));
             }
-            scripts.push(integers::script(&case.graph, &assumed, case.refuted)?);
+            scripts.extend(by_sign(&mut case.graph, &assumed, case.refuted)?);
             // In this range the count is this, and the ranges are all there are.
             let mut graph = self.graph.clone();
             let (value, inside) = (graph.bits(u128::from(zeros), width), range(&mut graph, of));
@@ -194,6 +211,31 @@ impl Obligation {
         Some(Strategy { scripts, decides: false, integers: true, brief: false })
     }
 
+    /// One script for each value of a shift count that the assumptions add to another one, and one that says there are no
+    /// others.
+    fn by_counts(&self) -> Option<Strategy> {
+        let count = |term: Term| {
+            let node = self.graph.node(term);
+            let masked =
+                node.op == Op::BitAnd && node.args().iter().any(|&arg| matches!(self.graph.node(arg).op, Op::Var(_)));
+            let most = node.args().iter().find_map(|&arg| self.graph.value_of(arg))?;
+            (masked && most < 64).then_some(most)
+        };
+        let sums = self.graph.reached(&self.assumed).into_iter().map(|term| self.graph.node(term));
+        let (term, most) = sums.filter(|node| node.op == Op::Add).find_map(|node| {
+            let &[a, b] = node.args() else { return None };
+            count(b)?;
+            Some((a, count(a)?))
+        })?;
+        let mut scripts: Vec<Script> = (0..=most).map(|value| self.case(term, value).script()).collect();
+        let mut graph = self.graph.clone();
+        let width = graph.width(term);
+        let most = graph.bits(most, width);
+        let over = graph.compare(Op::LessUnsigned, most, term);
+        scripts.push(smt::script(&graph, &[over], false));
+        Some(Strategy { scripts, decides: false, integers: false, brief: false })
+    }
+
     /// In the order in which they are tried.
     pub fn strategies(&self) -> Vec<Strategy> {
         let whole = |brief| Strategy { scripts: vec![self.query(false)], decides: true, integers: false, brief };
@@ -206,13 +248,9 @@ impl Obligation {
             strategies.push(Strategy { scripts: vec![abstracted], decides: false, integers: false, brief: true });
         }
         strategies.extend(self.by_values());
-        match self.over_integers() {
-            Some(integers) => {
-                strategies.push(whole(true));
-                strategies.push(integers);
-            }
-            None => strategies.push(whole(false)),
-        }
+        let last = self.over_integers().or_else(|| self.by_counts());
+        strategies.push(whole(last.is_some()));
+        strategies.extend(last);
         strategies
     }
 }

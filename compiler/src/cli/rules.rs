@@ -119,6 +119,9 @@ struct ProveArgs {
     /// Leave the rules' mutants alone.
     #[arg(long)]
     no_mutants: bool,
+    /// Prove from nothing and compare with spec/proofs.lock, which stays as it is: finds lines that were not earned.
+    #[arg(long)]
+    check: bool,
     /// Install the solvers first (a Python environment in target/solvers, or in $VWASM_SOLVERS).
     #[arg(long)]
     install: bool,
@@ -129,8 +132,8 @@ pub fn command(args: RulesArgs) -> Result<ExitCode> {
         RulesCommand::List { sandbox: true, .. } => command::list_sandbox(&args.spec).map(|text| print!("{text}")),
         RulesCommand::List { names, .. } => command::list(&args.spec, &names).map(|text| print!("{text}")),
         RulesCommand::Explain { names } => command::explain(&args.spec, &names).map(|text| print!("{text}")),
-        RulesCommand::Prove(ProveArgs { names, all, solvers, jobs, limit, no_mutants, install }) => {
-            let what = command::Prove { names, all, solvers, jobs, limit, no_mutants, install };
+        RulesCommand::Prove(ProveArgs { names, all, solvers, jobs, limit, no_mutants, check, install }) => {
+            let what = command::Prove { names, all, solvers, jobs, limit, no_mutants, check, install };
             command::prove(&args.spec, &what)
         }
         RulesCommand::Cover(args) => cover(&args),

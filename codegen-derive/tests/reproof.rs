@@ -1,0 +1,118 @@
+//! `spec/proofs.lock` is believed by the build, so what it says is looked at again here.
+//!
+//! Always: every rule is tried on inputs, which needs no solver. If solvers are installed: whatever differs from the lock of the
+//! commit before (`VWASM_LOCK_BASE`: of another one), and some obligations at random, are proved again from nothing. In the slow
+//! run: everything, mutants included.
+
+use codegen_derive::prove::command::{Prove, prove};
+use codegen_derive::prove::lock::{Entry, Lock, MUTANTS, digest, path, unproved};
+use codegen_derive::prove::obligation::{Context, full_name};
+use codegen_derive::prove::search::counterexample;
+use codegen_derive::prove::solver;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec")
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a directory");
+    for entry in std::fs::read_dir(from).expect("a directory") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("a copy");
+        }
+    }
+}
+
+#[test]
+fn trying_refutes_no_rule() {
+    let spec = codegen_derive::load(&directory()).unwrap_or_else(|errors| panic!("{errors}"));
+    let context = Context::new(&spec);
+    for block in &spec.blocks {
+        for rule in &block.rules {
+            let name = full_name(block, rule);
+            let obligation = context.rule(block, rule).unwrap_or_else(|why| panic!("{name}: {why}"));
+            assert!(counterexample(&obligation, 1000).is_none(), "{name} is wrong, whatever the lock says");
+        }
+    }
+}
+
+/// A wrong rule, and a lock that says with the right digest that it is proved: the build cannot know, proving again does.
+#[test]
+fn a_forged_line_is_found() {
+    let place = std::env::temp_dir().join(format!("vwasm-forged-{}", std::process::id()));
+    let spec_directory = place.join("spec");
+    copy(&directory(), &spec_directory);
+    let file = spec_directory.join("lower/integer.rules");
+    let text = std::fs::read_to_string(&file).expect("integer.rules");
+    let wrong = text.replace("=> sub32 x, rm32(y)", "=> sub32 y, rm32(x)");
+    assert_ne!(text, wrong, "the rule i32.sub/sub is another now");
+    std::fs::write(&file, wrong).expect("written");
+    let spec = codegen_derive::load(&spec_directory).unwrap_or_else(|errors| panic!("{errors}"));
+    let context = Context::new(&spec);
+    let mut lock = Lock::read(&path(&spec_directory)).expect("a lock");
+    for block in spec.blocks.iter().filter(|block| block.name.text == "i32.sub") {
+        for made in (0..block.rules.len()).flat_map(|number| context.all(block, number)) {
+            let obligation = made.unwrap_or_else(|(_, why)| panic!("{why}"));
+            let (kind, name) = obligation.key();
+            let by = vec!["z3-5.4.1".to_string(), "cvc5-1.4.2".to_string()];
+            lock.insert(&kind, &name, Entry { digest: digest(&obligation.strategies()), by });
+        }
+    }
+    lock.write(&path(&spec_directory)).expect("written");
+    assert!(unproved(&spec, &lock).is_empty(), "the forgery is as good as it can be");
+    let names = vec!["i32.sub/sub".to_string()];
+    let what = Prove { names, check: true, no_mutants: true, ..Prove::default() };
+    let complaint = prove(&spec_directory, &what).expect_err("the rule is wrong");
+    std::fs::remove_dir_all(&place).expect("removed");
+    assert!(complaint.contains("this rule is wrong: i32.sub/sub"), "{complaint}");
+    assert!(complaint.contains("lower i32.sub/sub is listed, but was not proved"), "{complaint}");
+}
+
+/// The lock of a commit; none without git, or if there is no such commit.
+fn lock_at(commit: &str) -> Option<Lock> {
+    let shown = Command::new("git").arg("-C").arg(directory()).args(["show", &format!("{commit}:./proofs.lock")]).output();
+    let shown = shown.ok().filter(|shown| shown.status.success())?;
+    Lock::parse(&String::from_utf8(shown.stdout).ok()?).ok()
+}
+
+#[test]
+fn what_changed_and_some_others_are_proved_again() {
+    let solvers = solver::directory(&directory());
+    if !solvers.join("bin/z3").exists() {
+        println!("no solvers in {}: nothing is proved again here; `rules prove --install`", solvers.display());
+        return;
+    }
+    let lock = Lock::read(&path(&directory())).expect("a lock");
+    let names: Vec<&String> =
+        lock.entries.keys().filter(|(kind, _)| kind != MUTANTS && kind != "commutative").map(|(_, name)| name).collect();
+    let mut chosen: BTreeSet<String> = BTreeSet::new();
+    let base = std::env::var("VWASM_LOCK_BASE").unwrap_or_else(|_| "HEAD~1".into());
+    if let Some(before) = lock_at(&base) {
+        let differs = |key: &&(String, String)| {
+            before.entries.get(*key).map(|entry| &entry.digest) != lock.entries.get(*key).map(|entry| &entry.digest)
+        };
+        chosen.extend(lock.entries.keys().filter(|(kind, _)| kind != MUTANTS).filter(differs).map(|(_, name)| name.clone()));
+    }
+    println!("{} rules differ from those of {base}", chosen.len());
+    // Others than last time.
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock").as_nanos() as usize;
+    chosen.extend((0..10).map(|n| names[(now / 1000 + n * 7919 * 7919) % names.len()].clone()));
+    println!("proved again: {}", chosen.iter().cloned().collect::<Vec<_>>().join(" "));
+    let what = Prove { names: chosen.into_iter().collect(), check: true, no_mutants: true, ..Prove::default() };
+    prove(&directory(), &what).unwrap_or_else(|errors| panic!("{errors}"));
+}
+
+#[test]
+#[ignore = "minutes, and needs solvers, which it installs"]
+fn everything_is_proved_again() {
+    let install = !solver::directory(&directory()).join("bin/z3").exists();
+    let what = Prove { check: true, install, ..Prove::default() };
+    prove(&directory(), &what).unwrap_or_else(|errors| panic!("{errors}"));
+}
