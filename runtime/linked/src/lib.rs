@@ -159,7 +159,8 @@ impl LinkedInstance {
                 self.exit_status = status;
                 status::EXIT
             }
-            TrapKind::Timeout => status::TIMEOUT,
+            // C programs have no handle to interrupt with.
+            TrapKind::Timeout | TrapKind::Interrupted => status::TIMEOUT,
             TrapKind::Host(_) => self.shared.refused.take().unwrap_or(status::HOST),
         }
     }
