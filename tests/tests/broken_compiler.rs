@@ -64,7 +64,7 @@ const TYPES: u32 = 11;
 
 type Break = (&'static str, fn(&mut VCode));
 
-const BREAKS: [Break; 31] = [
+const BREAKS: [Break; 32] = [
     ("the bound check of a table is left out", |code| {
         each(code, |inst| {
             if matches!(inst, MInst::TrapIf { code: TrapCode::UndefinedElement | TrapCode::OutOfBoundsTableAccess, .. }) {
@@ -187,6 +187,13 @@ const BREAKS: [Break; 31] = [
             if let Inst::Mov32 { dst, src } = *inst {
                 *inst = Inst::Mov64 { dst, src }
             }
+        })
+    }),
+    ("i32 products are 64 bits wide", |code| {
+        machine(code, |inst| match *inst {
+            Inst::Imul32Imm { dst, src, c } => *inst = Inst::Imul64Imm { dst, src, c },
+            Inst::Imul32 { dst, dst_in, src } => *inst = Inst::Imul64 { dst, dst_in, src },
+            _ => {}
         })
     }),
     ("i32 additions are 64 bits wide", |code| {
