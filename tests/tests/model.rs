@@ -1,8 +1,12 @@
 //! The descriptions of `spec/x86_64` against the CPU: every instruction run natively on edge and random states and compared with the
-//! evaluator generated from its description.
+//! evaluator generated from its description; and, from facts that are true of the state, what the sandbox checker concludes.
 //!
 //!     cargo test --release -p vwasm-tests --test model -- --ignored --nocapture     100,000 states a form
 
+#[path = "checker/facts.rs"]
+mod facts;
+
+use facts::Judge;
 use iced_x86::{Decoder, DecoderOptions, Encoder, Instruction, OpKind};
 use std::collections::BTreeMap;
 use vwasm::machine::{Amode, Base, CpuFeatures, Inst, Reg};
@@ -94,6 +98,7 @@ fn encoded(inst: &Inst, at: u64) -> Result<(Instruction, Vec<u8>), String> {
 
 struct Lab {
     bench: Bench,
+    judge: Judge,
     edges: Edges,
     random: Random,
 }
@@ -101,7 +106,7 @@ struct Lab {
 impl Lab {
     fn new(random: Random) -> Lab {
         let bench = Bench::new().unwrap_or_else(|error| panic!("no memory: error {error}"));
-        Lab { bench, edges: Edges { integers: integers(64), floats: [floats(32), floats(64)] }, random }
+        Lab { bench, judge: Judge::new(), edges: Edges { integers: integers(64), floats: [floats(32), floats(64)] }, random }
     }
 
     fn sample(&mut self, form: usize) -> (Inst, Option<(Amode, u32)>) {
@@ -171,8 +176,14 @@ impl Lab {
         state
     }
 
-    /// Runs one state; none if the description says nothing of it.
-    fn check(&mut self, inst: &Inst, length: usize, state: &State, data: &[u8; PAGE]) -> Result<Option<End>, String> {
+    /// Runs one state; none if the description says nothing of it. Else how it ended, and whether the checker judged it.
+    fn check(
+        &mut self,
+        inst: &Inst,
+        (decoded, bytes): (&Instruction, &[u8]),
+        state: &State,
+        data: &[u8; PAGE],
+    ) -> Result<Option<(End, bool)>, String> {
         let start = self.bench.data();
         let mut expected_data = *data;
         let outcome = step(inst, state, &mut Data { start, bytes: &mut expected_data });
@@ -198,7 +209,7 @@ impl Lab {
         if let Ok(after) = &mut expected {
             let pointer = rsp.wrapping_add_signed(movement);
             if pushes {
-                let next = self.bench.slot() + length as u64;
+                let next = self.bench.slot() + bytes.len() as u64;
                 if (Data { start, bytes: &mut expected_data }).store(pointer, 8, next).is_err() {
                     end = End::Signal(11);
                 }
@@ -238,7 +249,9 @@ impl Lab {
         if (found.flags ^ after.state.flags) & known != 0 {
             return Err(format!("flags are {:#x}, expected {:#x}", found.flags & FLAGS, after.state.flags & FLAGS));
         }
-        Ok(Some(end))
+        let ran = matches!(end, End::Next | End::Taken);
+        let judged = ran && self.judge.check((decoded, bytes), (state, &found), start, &mut self.random)?;
+        Ok(Some((end, judged)))
     }
 
     /// States for one form (iced's code and whether an operand is memory) until each that turns up has had enough.
@@ -264,9 +277,10 @@ impl Lab {
             data.iter_mut().for_each(|byte| *byte = self.random.next() as u8);
             for _ in 0..each {
                 let state = self.state(&inst, access, &mut data);
-                match self.check(&inst, bytes.len(), &state, &data) {
-                    Ok(Some(end)) => {
+                match self.check(&inst, (&decoded, &bytes), &state, &data) {
+                    Ok(Some((end, judged))) => {
                         *count += 1;
+                        tally.judged += u64::from(judged);
                         tally.faults += u64::from(matches!(end, End::Signal(_)));
                     }
                     Ok(None) => {}
@@ -283,6 +297,8 @@ struct Tally {
     /// States for each form: code, memory operand.
     forms: BTreeMap<(u32, bool), u64>,
     faults: u64,
+    /// States from which the checker accepted the instruction.
+    judged: u64,
     tries: u64,
 }
 
@@ -302,10 +318,10 @@ fn run(wanted: u64) {
     let here = CpuFeatures(vwasm_runtime::cpu::features());
     let next = std::sync::atomic::AtomicUsize::new(0);
     let worker = || {
-        let (mut forms, mut states, mut faults, mut failures) = (0, 0, 0, Vec::new());
+        let (mut forms, mut states, mut faults, mut judged, mut failures) = (0, 0, 0, 0, Vec::new());
         loop {
             let form = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            let Some(name) = NAMES.get(form) else { return (forms, states, faults, failures) };
+            let Some(name) = NAMES.get(form) else { return (forms, states, faults, judged, failures) };
             let mut lab = Lab::new(Random(seed ^ (form as u64) << 32));
             let features = lab.sample(form).0.features();
             if here.union(features) != here {
@@ -317,24 +333,28 @@ fn run(wanted: u64) {
                     forms += tally.forms.len();
                     states += tally.forms.values().sum::<u64>();
                     faults += tally.faults;
+                    judged += tally.judged;
                 }
                 Err(message) => failures.push(format!("{name}: {message}")),
             }
         }
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let (mut forms, mut states, mut faults, mut failures) = (0, 0, 0, Vec::new());
+    let (mut forms, mut states, mut faults, mut judged, mut failures) = (0, 0, 0, 0, Vec::new());
     std::thread::scope(|scope| {
         let running: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
         for thread in running {
-            let (some, of, wrong, messages) = thread.join().expect("no panic");
+            let (some, of, wrong, by_checker, messages) = thread.join().expect("no panic");
             forms += some;
             states += of;
             faults += wrong;
+            judged += by_checker;
             failures.extend(messages);
         }
     });
     eprintln!("{} instructions in {forms} forms, {states} states, {faults} of them faults", NAMES.len());
+    eprintln!("the checker's facts held in all {judged} of them that it accepted");
+    assert!(judged > states / 4, "the checker accepted {judged} states only");
     assert!(failures.is_empty(), "{} descriptions differ from the CPU:\n{}", failures.len(), failures.join("\n\n"));
 }
 

@@ -1,0 +1,123 @@
+//! The checker's judgement of one instruction on silicon: facts that are true of a state before it, and the registers and flags
+//! that the CPU leaves, of which the facts afterwards must be true.
+
+use iced_x86::Instruction;
+use vwasm_checker::fact::{Fact, MAX32};
+use vwasm_checker::layout::{InstanceLayout, InstanceShape};
+use vwasm_checker::state::{R15, RSP, State as Known};
+use vwasm_checker::step::Step;
+use vwasm_checker::{Module, Signature};
+use vwasm_tests::model::State;
+use vwasm_tests::random::Random;
+
+pub struct Judge {
+    module: Module<'static>,
+    layout: InstanceLayout,
+    signature: Signature,
+}
+
+/// Whether a fact is true of a value; memory 0 begins at `start`.
+fn holds(fact: Fact, value: u64, start: u64) -> bool {
+    match fact {
+        Fact::Unknown => true,
+        Fact::Max(bound) => value <= bound,
+        Fact::OffsetMax(bound) => value % 16 == 0 && value / 16 <= bound,
+        Fact::Memory { memory: 0, max } => value.wrapping_sub(start) <= max,
+        _ => false,
+    }
+}
+
+/// A fact that is true of a value.
+fn some(value: u64, start: u64, random: &mut Random) -> Fact {
+    let slack = random.bits(64) >> random.below(64);
+    match random.below(8) {
+        0 => Fact::Unknown,
+        1 if value % 16 == 0 => Fact::OffsetMax((value / 16).saturating_add(slack)),
+        2 if value <= MAX32 => Fact::ZERO_EXTENDED,
+        // Any value is at some distance from the start; far ones let nothing be accessed.
+        3 | 4 => Fact::Memory { memory: 0, max: value.wrapping_sub(start).saturating_add(slack >> 48) },
+        5 => Fact::Max(value),
+        _ => Fact::Max(value.saturating_add(slack)).plain(),
+    }
+}
+
+/// Whether the condition with a number holds (Intel SDM vol. 1, appendix B).
+fn condition(number: u8, flags: u64) -> bool {
+    let flag = |bit: u64| flags >> bit & 1 != 0;
+    let (carry, parity, zero, sign, overflow) = (flag(0), flag(2), flag(6), flag(7), flag(11));
+    let holds = match number / 2 {
+        0 => overflow,
+        1 => carry,
+        2 => zero,
+        3 => carry || zero,
+        4 => sign,
+        5 => parity,
+        6 => sign != overflow,
+        _ => zero || sign != overflow,
+    };
+    holds != (number % 2 == 1)
+}
+
+impl Judge {
+    pub fn new() -> Judge {
+        let shape = InstanceShape::default();
+        let signature = Signature::default();
+        let module = Module {
+            code: &[],
+            data: &[],
+            data_start: 0,
+            types: vec![signature.clone()],
+            units: Vec::new(),
+            functions: 0,
+            import_types: Vec::new(),
+            tables: Vec::new(),
+            global_imports: Vec::new(),
+            own_memory: false,
+            shape,
+            sites: &[],
+            claims: &[],
+        };
+        Judge { module, layout: InstanceLayout::new(&shape).expect("an instance"), signature }
+    }
+
+    /// Judges an instruction that led from one state to another without a fault; whether the checker had anything to say.
+    pub fn check(
+        &self,
+        (instruction, bytes): (&Instruction, &[u8]),
+        (before, after): (&State, &State),
+        start: u64,
+        random: &mut Random,
+    ) -> Result<bool, String> {
+        let mut known = Known::default();
+        known.enter(&self.signature);
+        known.depth = 1 << 16;
+        for (number, &value) in before.gpr.iter().enumerate() {
+            known.registers[number] = some(value, start, random);
+        }
+        let given = known.registers;
+        let step = Step { module: &self.module, layout: &self.layout, signature: &self.signature };
+        if step.run(&mut known, instruction, bytes).is_err() {
+            return Ok(false);
+        }
+        for number in (0..16).filter(|number| ![RSP, R15].contains(number)) {
+            let (fact, value) = (known.registers[number], after.gpr[number]);
+            if !holds(fact, value, start) {
+                return Err(format!(
+                    "register {number} is {value:#x}, not {fact:x?}; memory at {start:#x}, from {given:x?}"
+                ));
+            }
+        }
+        for code in 0..16 {
+            let Some((of, fact)) = known.refined(code, condition(code, after.flags)) else { continue };
+            for number in (0..16u32).filter(|number| known.value_at(*number) == of) {
+                let value = after.gpr[number as usize];
+                if !holds(fact, value, start) {
+                    return Err(format!(
+                        "condition {code}: register {number} is {value:#x}, not {fact:x?}; from {given:x?}"
+                    ));
+                }
+            }
+        }
+        Ok(true)
+    }
+}
