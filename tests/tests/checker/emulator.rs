@@ -479,7 +479,11 @@ impl<'m> Emulator<'m> {
                 OpAccess::Write | OpAccess::CondWrite | OpAccess::ReadWrite | OpAccess::ReadCondWrite
             );
             if writes && used.register().is_gpr() {
-                let value = self.random.value();
+                // Of an instruction that writes the lower half of a register it does not name, all 64 bits are said to be
+                // written: the upper ones with zeros (Intel SDM vol. 1, 3.4.1.1).
+                let narrow =
+                    matches!(inst.code(), Code::Cdq | Code::Div_rm32 | Code::Idiv_rm32 | Code::Mul_rm32 | Code::Imul_rm32);
+                let value = self.random.value() & if narrow { 0xffff_ffff } else { u64::MAX };
                 self.set(used.register(), value)?;
             }
         }
