@@ -1,153 +1,23 @@
 //! The encoder's bytes mean the same to iced, which made them, and to an independent disassembler.
 
-use iced_x86::{Code, Decoder, DecoderOptions, Encoder, Instruction, Mnemonic, OpKind, Register};
+use iced_x86::{Decoder, DecoderOptions, Encoder, Instruction};
 use std::collections::BTreeSet;
 use vwasm_tests::model::{NAMES, sample};
 use vwasm_tests::operands::Operands;
 use vwasm_tests::random::{Random, seed};
-use yaxpeax_arch::LengthedInstruction;
-use yaxpeax_x86::long_mode::{InstDecoder, Operand};
+use vwasm_tests::second;
+use vwasm_tests::support::compiled;
 
 const SAMPLES: usize = 400;
 const AT: u64 = 0x10_0000;
 
-/// An operand, as both can say it.
-#[derive(Debug, PartialEq, Eq)]
-enum Said {
-    Register(String),
-    Memory { base: String, index: String, scale: u8, displacement: i64 },
-    Number(u64),
-    Target(u64),
-}
-
-fn register(register: Register) -> String {
-    let name = format!("{register:?}").to_lowercase();
-    match name.strip_suffix('l').filter(|rest| rest.len() > 1 && rest.starts_with('r')) {
-        Some(rest) => format!("{rest}b"),
-        None if register == Register::None => String::new(),
-        None => name,
-    }
-}
-
-/// Bits of an immediate after the instruction's own extension.
-fn immediate_width(kind: OpKind) -> Option<u32> {
-    Some(match kind {
-        OpKind::Immediate8 => 8,
-        OpKind::Immediate16 | OpKind::Immediate8to16 => 16,
-        OpKind::Immediate32 | OpKind::Immediate8to32 => 32,
-        OpKind::Immediate64 | OpKind::Immediate8to64 | OpKind::Immediate32to64 => 64,
-        _ => return None,
-    })
-}
-
-fn cut(value: u64, width: u32) -> u64 {
-    if width >= 64 { value } else { value & ((1 << width) - 1) }
-}
-
-fn by_iced(instruction: &Instruction) -> Result<Vec<Said>, String> {
-    let said = |n: u32| {
-        let kind = instruction.op_kind(n);
-        Ok(match kind {
-            OpKind::Register => Said::Register(register(instruction.op_register(n))),
-            OpKind::NearBranch64 => Said::Target(instruction.near_branch64()),
-            OpKind::Memory => Said::Memory {
-                base: register(instruction.memory_base()),
-                index: register(instruction.memory_index()),
-                scale: if instruction.memory_index() == Register::None { 1 } else { instruction.memory_index_scale() as u8 },
-                displacement: instruction.memory_displacement64() as i64,
-            },
-            kind => match immediate_width(kind) {
-                Some(width) => Said::Number(cut(instruction.immediate(n), width)),
-                None => return Err(format!("an operand of kind {kind:?}")),
-            },
-        })
-    };
-    (0..instruction.op_count()).map(said).collect()
-}
-
-/// An operand of the other disassembler; `kind` is what iced has in its place.
-fn by_other(operand: &Operand, kind: OpKind, end: u64) -> Result<Said, String> {
-    let memory = |base: Option<&'static str>, index: Option<&'static str>, scale: u8, disp: i32| {
-        // iced says where a rip-relative operand points.
-        let displacement = i64::from(disp) + if base == Some("rip") { end as i64 } else { 0 };
-        let name = |part: Option<&'static str>| part.unwrap_or_default().to_string();
-        Said::Memory { base: name(base), index: name(index), scale, displacement }
-    };
-    let number = |value: i64| match (kind, immediate_width(kind)) {
-        (OpKind::NearBranch64, _) => Ok(Said::Target(end.wrapping_add_signed(value))),
-        (_, Some(width)) => Ok(Said::Number(cut(value as u64, width))),
-        _ => Err(format!("a number where iced has {kind:?}")),
-    };
-    Ok(match *operand {
-        Operand::Register { reg } => Said::Register(reg.name().to_string()),
-        Operand::ImmediateI8 { imm } => number(i64::from(imm))?,
-        Operand::ImmediateU8 { imm } => number(i64::from(imm))?,
-        Operand::ImmediateI16 { imm } => number(i64::from(imm))?,
-        Operand::ImmediateU16 { imm } => number(i64::from(imm))?,
-        Operand::ImmediateI32 { imm } => number(i64::from(imm))?,
-        Operand::ImmediateU32 { imm } => number(i64::from(imm))?,
-        Operand::ImmediateI64 { imm } => number(imm)?,
-        Operand::ImmediateU64 { imm } => number(imm as i64)?,
-        Operand::MemDeref { base } => memory(Some(base.name()), None, 1, 0),
-        Operand::Disp { base, disp } => memory(Some(base.name()), None, 1, disp),
-        Operand::MemIndexScale { index, scale } => memory(None, Some(index.name()), scale, 0),
-        Operand::MemIndexScaleDisp { index, scale, disp } => memory(None, Some(index.name()), scale, disp),
-        Operand::MemBaseIndexScale { base, index, scale } => memory(Some(base.name()), Some(index.name()), scale, 0),
-        Operand::MemBaseIndexScaleDisp { base, index, scale, disp } => {
-            memory(Some(base.name()), Some(index.name()), scale, disp)
-        }
-        _ => return Err(format!("operand {operand:?}")),
-    })
-}
-
-/// Mnemonics with the names of conditions that iced uses.
-fn mnemonic(name: &str) -> String {
-    for prefix in ["cmov", "set", "j"] {
-        if let Some(condition) = name.strip_prefix(prefix) {
-            let same = [("nb", "ae"), ("z", "e"), ("nz", "ne"), ("na", "be"), ("nae", "b"), ("nge", "l"), ("ng", "le")];
-            let found = same.iter().find(|(other, _)| *other == condition).map_or(condition, |(_, ours)| ours);
-            return format!("{prefix}{found}");
-        }
-    }
-    name.to_string()
-}
-
 fn check(instruction: &Instruction, bytes: &[u8]) -> Result<(), String> {
     let decoded = Decoder::with_ip(64, bytes, AT, DecoderOptions::NONE).decode();
-    let (meant, read) = (by_iced(instruction)?, by_iced(&decoded)?);
+    let (meant, read) = (second::by_iced(instruction)?, second::by_iced(&decoded)?);
     if decoded.code() != instruction.code() || decoded.len() != bytes.len() || meant != read {
         return Err(format!("iced reads {:?} {read:?}, meant {:?} {meant:?}", decoded.code(), instruction.code()));
     }
-    let other = InstDecoder::default().decode_slice(bytes).map_err(|error| format!("{error:?}"))?;
-    let length = other.len().to_const() as usize;
-    if length != bytes.len() {
-        return Err(format!("the other reads {length} bytes"));
-    }
-    let end = AT + length as u64;
-    let names = (mnemonic(&format!("{:?}", decoded.mnemonic()).to_lowercase()), mnemonic(&other.opcode().to_string()));
-    // yaxpeax-x86 2.2.0 takes MOVD xmm, r/m32 for the 64-bit form (Intel SDM vol. 2, "MOVD/MOVQ": that one has REX.W).
-    if decoded.code() == Code::Movd_xmm_rm32 {
-        return Ok(());
-    }
-    if names.0 != names.1 {
-        return Err(format!("{} here, {} there", names.0, names.1));
-    }
-    if u32::from(other.operand_count()) != decoded.op_count() {
-        return Err(format!("{} operands here, {} there ({other})", decoded.op_count(), other.operand_count()));
-    }
-    for (n, ours) in read.iter().enumerate() {
-        let theirs = by_other(&other.operand(n as u8), decoded.op_kind(n as u32), end)?;
-        if *ours != theirs {
-            return Err(format!("{ours:?} here, {theirs:?} there ({other})"));
-        }
-    }
-    let size = decoded.memory_size().size();
-    let theirs = other.mem_size().and_then(|size| size.bytes_size());
-    let memory = read.iter().any(|operand| matches!(operand, Said::Memory { .. }));
-    if memory && decoded.mnemonic() != Mnemonic::Lea && theirs != Some(size as u8) {
-        return Err(format!("{size} bytes of memory here, {theirs:?} there ({other})"));
-    }
-    Ok(())
+    second::agree(&decoded, bytes)
 }
 
 #[test]
@@ -172,4 +42,43 @@ fn two_disassemblers_agree() {
     }
     eprintln!("{} instructions, {} codes of iced, {} samples each", NAMES.len(), forms.len(), SAMPLES);
     assert!(failures.is_empty(), "{} instructions:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// All the code of the benchmarks' programs.
+#[test]
+fn two_disassemblers_agree_on_compiled_code() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/bench/wasm");
+    let mut files: Vec<_> =
+        std::fs::read_dir(directory).expect("the benchmarks").map(|entry| entry.expect("an entry").path()).collect();
+    files.sort();
+    let mut instructions = 0;
+    for path in files {
+        let program = compiled(&std::fs::read(&path).expect("a module"));
+        let module = vwasm::verify::describe(&program.manifest, &program.code, &program.data, &program.claims);
+        for unit in module.expect("the description of what was compiled").units {
+            let found = second::agree_on(&program.code, unit.start as usize, unit.end as usize, |_| false);
+            instructions += found.unwrap_or_else(|message| panic!("{}: {message}", path.display()));
+        }
+    }
+    eprintln!("{instructions} instructions of the benchmarks");
+    assert!(instructions > 100_000);
+}
+
+/// Bytes that nobody wrote, beginning as instructions often do.
+#[test]
+fn two_disassemblers_agree_on_noise() {
+    const BEGINNINGS: [&[u8]; 9] =
+        [&[], &[0x48], &[0x0f], &[0x66, 0x0f], &[0xf2, 0x0f], &[0xf3, 0x48, 0x0f], &[0xc4], &[0xc5], &[0x66]];
+    let mut random = Random(seed(5));
+    let mut instructions = 0;
+    for n in 0..1_000_000 {
+        let mut bytes = BEGINNINGS[n % BEGINNINGS.len()].to_vec();
+        bytes.extend_from_slice(&random.next().to_le_bytes());
+        bytes.extend_from_slice(&random.next().to_le_bytes());
+        bytes.truncate(15);
+        let found = second::agree_on(&bytes, 0, bytes.len(), |at| at > 0);
+        instructions += found.unwrap_or_else(|message| panic!("{bytes:02x?}: {message}"));
+    }
+    eprintln!("{instructions} instructions of noise");
+    assert!(instructions > 10_000);
 }

@@ -1,5 +1,6 @@
 //! Compiled functions with bits flipped, bytes replaced, exchanged and shifted: each mutant is rejected, or run on the emulator
-//! (`checker/emulator.rs`), where every access and transfer must keep to the sandbox theorem.
+//! (`checker/emulator.rs`), where every access and transfer must keep to the sandbox theorem. Of each, accepted or not, the
+//! instructions around the change are read by a second decoder too.
 //!
 //! `VWASM_MUTANTS` sets how many (100,000), `VWASM_SEED` where to begin; both are printed.
 
@@ -8,10 +9,12 @@ mod emulator;
 
 use emulator::{Emulator, Random};
 use rayon::prelude::*;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use vwasm::compile::{Compiled, Options, compile};
 use vwasm::module::Module;
 use vwasm_checker::{Checker, Module as Checked, Scratch};
+use vwasm_tests::second;
 
 fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
@@ -29,6 +32,22 @@ fn programs() -> Vec<Compiled> {
         compile(&module, &Options::default(), &|| ()).expect("a module that compiles")
     };
     sources.iter().map(one).collect()
+}
+
+/// Where the instructions of a program begin.
+fn boundaries(program: &Compiled) -> BTreeSet<usize> {
+    let module = vwasm::verify::describe(&program.manifest, &program.code, &program.data, &program.claims);
+    let units = module.expect("the description of what was compiled").units;
+    units.iter().flat_map(|unit| second::boundaries(&program.code, unit.start as usize, unit.end as usize)).collect()
+}
+
+/// Whether the second decoder agrees on all that changed: from the instruction at the first changed byte on, as long as anything
+/// is read differently. Gives how many instructions those are.
+fn agree_on_change(original: &[u8], boundaries: &BTreeSet<usize>, code: &[u8], end: usize) -> Result<u64, String> {
+    let differs = |at: &usize| code[*at] != original[*at];
+    let (Some(first), Some(last)) = ((0..code.len()).find(differs), (0..code.len()).rfind(differs)) else { return Ok(0) };
+    let start = *boundaries.range(..=first).next_back().expect("a function begins before");
+    second::agree_on(code, start, end, |at| at > last && boundaries.contains(&at))
 }
 
 /// The same module with other code.
@@ -74,12 +93,14 @@ fn mutate(code: &mut [u8], start: usize, end: usize, random: &mut Random) {
 fn mutants_are_rejected_or_stay_inside() {
     let (count, seed) = (number("VWASM_MUTANTS", 100_000), number("VWASM_SEED", 1));
     let programs = programs();
-    let (accepted, runs) = (AtomicU64::new(0), AtomicU64::new(0));
+    let boundaries: Vec<BTreeSet<usize>> = programs.iter().map(boundaries).collect();
+    let (accepted, runs, compared) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let escapes: Vec<String> = (0..count)
         .into_par_iter()
         .map_init(Scratch::default, |scratch, n| {
             let mut random = Random(seed.wrapping_mul(0x1_0000_0000).wrapping_add(n));
-            let program = &programs[random.below(programs.len())];
+            let which = random.below(programs.len());
+            let program = &programs[which];
             let module = vwasm::verify::describe(&program.manifest, &program.code, &program.data, &program.claims);
             let module = module.expect("the description of what was compiled");
             let number = random.below(module.functions);
@@ -89,6 +110,10 @@ fn mutants_are_rejected_or_stay_inside() {
             if code == program.code {
                 return None;
             }
+            match agree_on_change(&program.code, &boundaries[which], &code, unit.end as usize) {
+                Ok(count) => compared.fetch_add(count, Ordering::Relaxed),
+                Err(error) => return Some(format!("mutant {n} of seed {seed}, function {number}, two decoders: {error}")),
+            };
             let mutant = with_code(&module, &code);
             let checker = Checker::new(&mutant).ok()?;
             let claims = checker.split_claims().ok()?;
@@ -111,7 +136,11 @@ fn mutants_are_rejected_or_stay_inside() {
         .flatten()
         .collect();
     let (accepted, runs) = (accepted.into_inner(), runs.into_inner());
-    println!("seed {seed}: {count} mutants, {accepted} accepted, {runs} runs of those, {} escapes", escapes.len());
+    let compared = compared.into_inner();
+    println!(
+        "seed {seed}: {count} mutants, {accepted} accepted, {runs} runs of those, {compared} instructions read twice, {} failures",
+        escapes.len()
+    );
     assert!(escapes.is_empty(), "{}", escapes.join("\n"));
     assert!(accepted > 0, "no mutant was accepted, so none was run");
 }
