@@ -166,9 +166,26 @@ fn what_is_accepted_is_so_wherever_it_is_linked() {
     let mut accepted = 0u64;
     for n in 0..count {
         let mut changed = original.clone();
-        match n % 4 {
+        match n % 6 {
             0 => changed.truncate(random.below(original.len() as u64) as usize),
             1 => changed[random.below(original.len() as u64) as usize] ^= 1 << random.below(8),
+            2 => {
+                // Behind an ELF header or not, noise.
+                let start = random.pick(&[0, 4, 64]);
+                let count = random.below(5000) as usize;
+                changed.truncate(start);
+                changed.extend(random.bytes(count));
+            }
+            3 => {
+                // Numbers of the ELF header and the section headers.
+                for _ in 0..1 + random.below(3) {
+                    let table = headers(&original);
+                    let at = random.pick(&[0, table, table]) + 8 * random.index(8);
+                    let at = if at < table { at } else { (at + 64 * random.index(12)).min(changed.len() - 8) };
+                    let number = random.pick(&[0, 1, u64::MAX, 1 << 63, 4096, 0x7fff_ffff_ffff, original.len() as u64]);
+                    changed[at..at + 8].copy_from_slice(&number.to_le_bytes());
+                }
+            }
             _ => {
                 // Mostly in code, data and relocations.
                 let (at, size) = section(&original, 1 + random.below(4) as usize);
