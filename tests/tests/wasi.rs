@@ -54,7 +54,7 @@ fn check_program(name: &str, lacking: &[usize]) {
 
 #[test]
 fn programs() {
-    for name in ["system", "descriptors", "io", "times", "readdir", "poll", "invalid"] {
+    for name in ["system", "descriptors", "io", "times", "readdir", "poll", "invalid", "rust", "assembly"] {
         check_program(name, &[]);
     }
 }
@@ -69,7 +69,7 @@ fn paths() {
 /// Without `openat2` paths lead to the same.
 #[test]
 fn paths_on_an_older_kernel() {
-    for name in ["open", "paths", "readdir", "times"] {
+    for name in ["open", "paths", "readdir", "times", "rust", "assembly"] {
         check_program(name, &[vwasm_runtime::sys::number::OPENAT2]);
     }
 }

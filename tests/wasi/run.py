@@ -8,7 +8,7 @@
     tests/wasi/run.py --build              rebuild wasm/*.wasm first (after changing a program)
 
 Each of programs/*.c calls the functions of wasi_snapshot_preview1 directly and writes one line for each case: the call and
-the error number it gave, then what it brought about. Compiled by `vwasm compile` and run, and run by Wasmtime, each in a
+the error number it gave, then what it brought about; rust.rs goes through Rust's standard library, assembly.ts is AssemblyScript. Compiled by `vwasm compile` and run, and run by Wasmtime, each in a
 directory of its own, the lines must be the same, and so must every file left behind, but for what differences.txt lists.
 Then come attempts to leave the granted directory, some while a second process exchanges directories and links, checked by
 what they read and change outside. The last line is `N cases, N wrong`; the exit code is 0 only if none is wrong.
@@ -28,7 +28,8 @@ import build  # noqa: E402
 import measure  # noqa: E402
 
 CACHE = HERE / ".cache"
-PROGRAMS = ["system", "descriptors", "io", "open", "paths", "times", "readdir", "poll"]
+ASSEMBLYSCRIPT = "assemblyscript@0.28.20"
+PROGRAMS = ["system", "descriptors", "io", "open", "paths", "times", "readdir", "poll", "rust", "assembly"]
 INPUT = b"0123456789"
 ENVIRONMENT = ["EMPTY=", "NAME=value", "SPACES=a b  c", "EQUALS=a=b=c", "UMLAUT=ä"]
 ARGUMENTS = ["", "one", "two words", "--flag=x", "ünï", "a" * 300]
@@ -42,7 +43,35 @@ def wasm(name):
     return HERE / "wasm" / f"{name}.wasm"
 
 
+def build_rust(source, output):
+    """Debian's packages rustc and libstd-rust-dev-wasm32 have the target; so may a toolchain of rustup's."""
+    for rustc in ["rustc", "/usr/bin/rustc"]:
+        for target in ["wasm32-wasip1", "wasm32-wasi"]:
+            found = subprocess.run([rustc, "--print", "target-libdir", "--target", target], capture_output=True, text=True)
+            if found.returncode == 0 and pathlib.Path(found.stdout.strip()).is_dir():
+                # RUSTC_BOOTSTRAP: making symbolic links is an unstable feature under WASI.
+                flags = ["--edition", "2021", "-Copt-level=s", "-Cstrip=symbols", "-Cpanic=abort", "-Clto=fat"]
+                command = ["env", "RUSTC_BOOTSTRAP=1", rustc, "--target", target, *flags, "-o", output, source]
+                return build.run(command + (["-Clinker=wasm-ld"] if target == "wasm32-wasi" else []))
+    sys.exit("no rustc for WASI (Debian: rustc, libstd-rust-dev-wasm32 and lld)")
+
+
+def build_assemblyscript(source, output):
+    place = CACHE / "assemblyscript"
+    if not (place / "node_modules/assemblyscript").is_dir():
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "package.json").write_text("{}")
+        build.run(["npm", "install", "--silent", ASSEMBLYSCRIPT], cwd=place)
+    shutil.copy(source, place)
+    command = ["npx", "asc", source.name, "-Os", "--exportStart", "_start", "--use", "abort=assembly/abort", "-o", output]
+    build.run(command, cwd=place)
+
+
 def build_all():
+    for suffix, compile in {".rs": build_rust, ".ts": build_assemblyscript}.items():
+        for source in sorted((HERE / "programs").glob(f"*{suffix}")):
+            print(f"building {source.stem}", file=sys.stderr)
+            compile(source, wasm(source.stem))
     for source in sorted((HERE / "programs").glob("*.c")):
         flags = ["-Os", "-std=gnu11", "-Wall", "-Wno-unused-function", "-nostdlib", "-fno-builtin", "-mbulk-memory", "-s"]
         command = [*build.zig(), "-target", "wasm32-wasi", *flags, "-Wl,--export=_start,--stack,1048576", "-o", wasm(source.stem), source]
