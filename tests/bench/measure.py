@@ -35,7 +35,7 @@ class Run:
         return self.user + self.system
 
 
-def run(command, cwd=None, timeout=300, stdin=b""):
+def run(command, cwd=None, timeout=300, stdin=b"", argv0=None):
     """Runs a command to its end and measures it (its own usage, not ours, and no shell between)."""
     command = [str(c) for c in command]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.TemporaryFile() as inp:
@@ -45,7 +45,7 @@ def run(command, cwd=None, timeout=300, stdin=b""):
             command = ["/usr/bin/env", "-C", str(cwd), *command]
         actions = [(os.POSIX_SPAWN_DUP2, f.fileno(), n) for n, f in ((0, inp), (1, out), (2, err))]
         start = time.perf_counter()
-        pid = os.posix_spawnp(command[0], command, os.environ, file_actions=actions)
+        pid = os.posix_spawnp(command[0], [argv0 or command[0], *command[1:]], os.environ, file_actions=actions)
         ended = os.pidfd_open(pid)
         poll = select.poll()
         poll.register(ended, select.POLLIN)

