@@ -129,9 +129,9 @@ fn private_tables(manifest: &Manifest, imported: usize, count: usize) -> Result<
     if manifest.private_tables.len() != count {
         return refuse("not one note for each table whether it is private");
     }
-    for (table, _) in manifest.private_tables.iter().enumerate().filter(|(_, private)| **private) {
-        let exported = |export: &m::Export| export.kind == m::ExportKind::Table && export.index as usize == table;
-        if table < imported || manifest.exports.iter().any(exported) {
+    let exports = manifest.exports.iter().filter(|export| export.kind == m::ExportKind::Table);
+    for table in (0..imported).chain(exports.map(|export| export.index as usize)) {
+        if manifest.private_tables.get(table) == Some(&true) {
             return refuse(format!("table {table} is called private, but others can reach it"));
         }
     }

@@ -278,8 +278,8 @@ impl<'a> Reader<'a> {
     }
     fn list<T>(&mut self, mut read: impl FnMut(&mut Reader<'a>) -> Read<T>) -> Read<Vec<T>> {
         let count = self.u32()? as usize;
-        // Every item takes at least one byte, so a wild count fails before it costs memory.
-        let mut list = Vec::with_capacity(count.min(self.0.len()));
+        // A wild count fails before it costs more memory than there are bytes.
+        let mut list = Vec::with_capacity(count.min(self.0.len() / size_of::<T>().max(1)));
         for _ in 0..count {
             list.push(read(self)?);
         }

@@ -11,7 +11,7 @@
 //! Numbers are LEB128. Nothing here is trusted: whatever decodes is checked where it is used.
 
 use crate::fact::Fact;
-use crate::state::Location;
+use crate::state::{self, Location};
 use alloc::vec::Vec;
 
 pub const REGISTERS: u64 = 1;
@@ -137,6 +137,8 @@ impl Reader<'_> {
                 let mut word = 0u32;
                 for _ in 0..self.number()? {
                     word = word.checked_add(self.small()?)?;
+                    // It must have a location.
+                    word.checked_add(state::WORDS)?;
                     claims.words.push(word);
                 }
             }

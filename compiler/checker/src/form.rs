@@ -238,14 +238,19 @@ impl Form {
                     !self.wide && operands.high == 0 && !operands.low_byte && !legacy(first)
                 }
             }
-            // The two-byte form wherever it can say the same.
-            Encoding::Vex => match (first, bytes.get(at + 1), bytes.get(at + 2)) {
-                (0xc5, ..) => true,
-                (0xc4, Some(&one), Some(&two)) => {
-                    (two & 0x80 != 0) == self.wide && (self.wide || one & 0x1f != 1 || one & 0x60 != 0x60)
-                }
-                _ => false,
-            },
+            // R, X, B and the register in `vvvv` stand inverted; the two-byte form has only R, and stands wherever it can.
+            Encoding::Vex => {
+                let (extended, wide, last) = match (first, bytes.get(at + 1), bytes.get(at + 2)) {
+                    (0xc5, Some(&last), _) => (!last & 0x80, false, last),
+                    (0xc4, Some(&one), Some(&last)) if last & 0x80 != 0 || one & 0x7f != 0x61 => {
+                        (!one & 0xe0, last & 0x80 != 0, last)
+                    }
+                    _ => return false,
+                };
+                // What has vectors of one length has L clear: scalars are not to be relied on with it set (Intel SDM vol. 2).
+                let high = extended.count_ones() + u32::from(last & 0x40 == 0);
+                wide == self.wide && high == operands.high && last & 4 == 0
+            }
         }
     }
 }

@@ -91,6 +91,7 @@ impl<'m> Checker<'m> {
             && shape.global_imports as usize == module.global_imports.len()
             && module.units.len().checked_sub(module.functions) == Some(module.types.len())
             && module.code.len() as u64 <= module.data_start
+            && module.data_start <= i32::MAX as u64
             && module.data_start + module.data.len() as u64 <= i32::MAX as u64
             && module.sites.len() % 12 == 0;
         if !consistent {
@@ -165,12 +166,14 @@ impl<'m> Checker<'m> {
         }
         let step = Step { module: self.module, layout: &self.layout, signature };
         let Scratch { state, claims: known } = scratch;
-        if Reader(claims).number().is_none_or(|count| count > u64::from(unit.end - unit.start)) {
+        // So many bytes cannot name more values than there are numbers for.
+        let too_long = claims.len() > u32::MAX as usize;
+        if too_long || Reader(claims).number().is_none_or(|count| count > u64::from(unit.end - unit.start)) {
             return Err(rejected(unit.start, 0, Reason::Claims));
         }
         Reader(claims).function(known, unit.start).ok_or(rejected(unit.start, 0, Reason::Claims))?;
         state.enter(signature);
-        let mut function = Function { step, claims: known, next_label: 0, reachable: true };
+        let mut function = Function { step, claims: known, next_label: 0, reachable: true, compared: 0 };
         let mut accepted = Accepted::default();
         let mut after_call = false;
         let bytes = &self.module.code[..unit.end as usize];
@@ -197,6 +200,9 @@ impl<'m> Checker<'m> {
                 self.read_table(last).map_err(no)?;
             }
             function.transfer(state, &outcome).map_err(no)?;
+            if state.words.cleared > MOST_CLEARED * u64::from(unit.end - unit.start) {
+                return Err(no(Reason::Work));
+            }
             if let Next::Branch { condition, .. } = outcome.next {
                 state.learn(state.refined(condition, false));
             }
@@ -219,6 +225,14 @@ impl<'m> Checker<'m> {
 /// The code of a fault in linear memory.
 const FAULT: u32 = layout::TrapCode::OutOfBoundsMemoryAccess as u32;
 
+/// How many claims of one function are compared at most. Many branches to one label with many claims ask for the square of
+/// their size.
+const MOST_COMPARED: u64 = 1 << 28;
+
+/// How many words of the frame are cleared at most for each byte of the code: some bytes can move rsp over all of a frame, but
+/// what was compiled has a store for each of its words, or a call that takes a thousand.
+const MOST_CLEARED: u64 = 1024;
+
 /// One function on its way through the checker.
 struct Function<'a> {
     step: Step<'a>,
@@ -226,6 +240,8 @@ struct Function<'a> {
     next_label: usize,
     /// Whether anything goes to the next instruction.
     reachable: bool,
+    /// Claims compared so far.
+    compared: u64,
 }
 
 impl Function<'_> {
@@ -300,9 +316,13 @@ impl Function<'_> {
         Ok(())
     }
 
-    fn goes_to(&self, state: &State, taken: Option<(Value, Fact)>, target: u64) -> Result<(), Reason> {
+    fn goes_to(&mut self, state: &State, taken: Option<(Value, Fact)>, target: u64) -> Result<(), Reason> {
         let target = u32::try_from(target).map_err(|_| Reason::BranchTarget)?;
         let label = self.claims.at(target).ok_or(Reason::BranchTarget)?;
+        self.compared += u64::from(label.count) + u64::from(label.word_count);
+        if self.compared > MOST_COMPARED {
+            return Err(Reason::Work);
+        }
         implied(state, taken, label, self.claims)
     }
 }

@@ -33,6 +33,8 @@ pub struct Words {
     incoming: u32,
     /// Words that hold a checked slot: such a fact dies at the next call.
     callable: Vec<u32>,
+    /// How many words were gone through to forget them, or to have room for others.
+    pub cleared: u64,
 }
 
 impl Words {
@@ -74,6 +76,7 @@ impl Words {
             if fact == Fact::Unknown {
                 return;
             }
+            self.cleared += (n + 1 - self.words.len()) as u64;
             self.words.resize(n + 1, NO_WORD);
         }
         self.words[n] = Word { age: self.age, value, fact };
@@ -87,6 +90,7 @@ impl Words {
         let end = ((self.incoming + to / 8) as usize).min(self.words.len());
         for n in (self.incoming + from / 8) as usize..end {
             self.words[n] = NO_WORD;
+            self.cleared += 1;
         }
     }
 
@@ -142,6 +146,7 @@ impl State {
         self.last_value = 0;
         self.depth = 0;
         self.words.incoming = signature.words();
+        self.words.cleared = 0;
         self.zero_extended(signature.parameters.narrow);
         for (n, &narrow) in (0..).zip(&signature.parameters.words) {
             if narrow {

@@ -6,9 +6,10 @@
 //! comes from iced-x86's own tables.
 
 use iced_x86::{
-    Code, Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register,
+    Code, CpuidFeature, Decoder, DecoderOptions, EncodingKind, FlowControl, Instruction, InstructionInfoFactory, Mnemonic,
+    OpAccess, OpKind, Register, RflagsBits,
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use vwasm_checker::Module;
 use vwasm_checker::layout::*;
 
@@ -24,6 +25,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
+    #[allow(dead_code)] // not in every test that this file is part of
     pub fn below(&mut self, count: usize) -> usize {
         (self.next() % count.max(1) as u64) as usize
     }
@@ -55,6 +57,26 @@ const CODE: u64 = 0x1_0000_0000;
 const ENTRY: u64 = 0x6000_0000_0000;
 const APART: u64 = 0x10_0000_0000;
 const GATE: u64 = 0x7000_0000_0000;
+const FAULT: u32 = TrapCode::OutOfBoundsMemoryAccess as u32;
+
+/// Where instructions are from that compute: they change no other state than registers, flags and memory, but for MXCSR.
+const FEATURES: [CpuidFeature; 15] = [
+    CpuidFeature::INTEL8086,
+    CpuidFeature::INTEL186,
+    CpuidFeature::INTEL286,
+    CpuidFeature::INTEL386,
+    CpuidFeature::INTEL486,
+    CpuidFeature::X64,
+    CpuidFeature::CMOV,
+    CpuidFeature::SSE,
+    CpuidFeature::SSE2,
+    CpuidFeature::SSE4_1,
+    CpuidFeature::POPCNT,
+    CpuidFeature::LZCNT,
+    CpuidFeature::BMI1,
+    CpuidFeature::BMI2,
+    CpuidFeature::AVX,
+];
 
 pub struct Emulator<'m> {
     module: &'m Module<'m>,
@@ -64,8 +86,13 @@ pub struct Emulator<'m> {
     flags: Flags,
     /// Bytes of the frame and the caller's area.
     stack: HashMap<u64, u8>,
-    /// Length of each table; signature ids are the type's number plus 1.
+    /// Length of each table, which calls let grow; the signature id of type 0, the others follow.
     lengths: Vec<u64>,
+    ids: u64,
+    /// What slots hold follows from this, and from the calls so far.
+    slots: u64,
+    /// Calls so far: each may have changed what stands in slots.
+    calls: u64,
     ty: usize,
 }
 
@@ -82,6 +109,8 @@ struct Flags {
 /// What the theorem says of an address.
 enum Place {
     Arbitrary,
+    /// In a linear memory, where an access may fault.
+    Linear,
     Stack,
     Is(u64),
 }
@@ -92,6 +121,7 @@ impl<'m> Emulator<'m> {
     pub fn new(module: &'m Module<'m>, seed: u64) -> Emulator<'m> {
         let mut random = Random(seed);
         let lengths = module.tables.iter().map(|least| least + random.next() % 3).collect();
+        let (ids, slots) = (1 + random.next() % 8, random.next());
         let layout = InstanceLayout::new(&module.shape).expect("a layout");
         Emulator {
             module,
@@ -101,6 +131,9 @@ impl<'m> Emulator<'m> {
             flags: Flags::default(),
             stack: HashMap::new(),
             lengths,
+            ids,
+            slots,
+            calls: 0,
             ty: 0,
         }
     }
@@ -121,10 +154,18 @@ impl<'m> Emulator<'m> {
             self.write_stack(ENTRY + 8 + 8 * n, value, 8);
         }
         let mut factory = InstructionInfoFactory::new();
+        let whole = &self.module.code[unit.start as usize..unit.end as usize];
+        let boundaries: HashSet<u32> = Decoder::with_ip(64, whole, unit.start.into(), DecoderOptions::NONE)
+            .iter()
+            .map(|inst| inst.ip() as u32)
+            .collect();
         let mut at = unit.start;
         for _ in 0..steps {
             if at < unit.start || at >= unit.end {
                 return Err(format!("execution at {at:#x} outside the function"));
+            }
+            if !boundaries.contains(&at) {
+                return Err(format!("execution at {at:#x} inside an instruction"));
             }
             let bytes = &self.module.code[at as usize..unit.end as usize];
             let inst = Decoder::with_ip(64, bytes, CODE + u64::from(at), DecoderOptions::NONE).decode();
@@ -170,7 +211,7 @@ impl<'m> Emulator<'m> {
             |why: &str| Err(format!("{} {width} bytes at {address:#x}: {why}", if writes { "writes" } else { "reads" }));
         let end = address.wrapping_add(width);
         if self.module.own_memory && address >= R15 && end <= R15 + MEMORY_RESERVATION {
-            return Ok(Place::Arbitrary);
+            return Ok(Place::Linear);
         }
         let (rsp, words) = (self.registers[4], u64::from(self.module.types[self.ty].words()));
         if address >= rsp && end <= ENTRY || address >= ENTRY + 8 && end <= ENTRY + 8 + 8 * words {
@@ -213,7 +254,7 @@ impl<'m> Emulator<'m> {
         for k in 0..u64::from(self.module.shape.memory_imports) {
             let base = MEMORIES + k * APART;
             if address >= base && end <= base + MEMORY_RESERVATION {
-                return Ok(Place::Arbitrary);
+                return Ok(Place::Linear);
             }
             let pages = base.wrapping_add_signed(INSTANCE_MEMORY_PAGES.into());
             if address >= pages && end <= pages + 8 {
@@ -223,10 +264,20 @@ impl<'m> Emulator<'m> {
         no("outside every region")
     }
 
-    /// The signature id in a slot: the same each time it is asked for.
+    /// Whether an instruction is listed with a code.
+    fn listed(&self, inst: &Instruction, wanted: impl Fn(u32) -> bool) -> bool {
+        let offset = inst.ip().wrapping_sub(CODE) as u32;
+        let from = self.module.site_from(offset);
+        (from..).map(|n| self.module.site(n)).take_while(|site| site.offset == offset).any(|site| wanted(site.code))
+    }
+
+    /// The signature id in a slot: the same each time it is asked for, until the next call.
     fn signature(&self, slot: u64) -> u64 {
-        let mut mixed = Random(slot);
-        mixed.next() % (self.module.types.len() as u64 + 1)
+        let mut mixed = Random(slot ^ self.slots ^ self.calls << 48);
+        match mixed.next() % (self.module.types.len() as u64 + 1) {
+            0 => 0,
+            ty => self.ids + ty - 1,
+        }
     }
 
     fn field(&mut self, address: u64, width: u64, writes: bool) -> Result<Place, String> {
@@ -271,7 +322,7 @@ impl<'m> Emulator<'m> {
         }
         for k in 0..s.types {
             if inside(l.signature(k), 4) {
-                return read(if whole(l.signature(k)) { Place::Is(u64::from(k) + 1) } else { Place::Arbitrary });
+                return read(if whole(l.signature(k)) { Place::Is(self.ids + u64::from(k)) } else { Place::Arbitrary });
             }
         }
         let readable = (0..s.function_imports).any(|k| inside(l.function_import(k), 16))
@@ -288,7 +339,7 @@ impl<'m> Emulator<'m> {
         }
         let value = match place {
             Place::Is(value) => value,
-            Place::Arbitrary => self.random.value(),
+            Place::Arbitrary | Place::Linear => self.random.value(),
             Place::Stack => {
                 let mut value = 0;
                 for n in (0..width.min(8)).rev() {
@@ -309,7 +360,9 @@ impl<'m> Emulator<'m> {
             if register == Register::None { 0 } else { self.registers[register.full_register().number()] }
         };
         let index = of(inst.memory_index()).wrapping_mul(inst.memory_index_scale().into());
-        of(inst.memory_base()).wrapping_add(index).wrapping_add(inst.memory_displacement64())
+        let address = of(inst.memory_base()).wrapping_add(index).wrapping_add(inst.memory_displacement64());
+        let narrow = [inst.memory_base(), inst.memory_index()].iter().any(|register| register.is_gpr32());
+        if narrow { address & 0xffff_ffff } else { address }
     }
 
     fn operand(&mut self, inst: &Instruction, n: u32) -> Result<u64, String> {
@@ -413,7 +466,10 @@ impl<'m> Emulator<'m> {
                 return Ok(Some(if self.holds(inst) { inst.near_branch_target() } else { inst.next_ip() }));
             }
             FlowControl::IndirectBranch => return self.operand(inst, 0).map(Some),
-            FlowControl::Exception if inst.code() == Code::Ud2 => return Ok(None),
+            FlowControl::Exception if inst.code() == Code::Ud2 => {
+                let known = |code| u8::try_from(code).ok().and_then(TrapCode::from_number).is_some();
+                return if self.listed(inst, known) { Ok(None) } else { Err("traps, but is not listed".into()) };
+            }
             FlowControl::Call => {
                 let target = inst.near_branch_target().wrapping_sub(CODE);
                 let units = &self.module.units[..self.module.functions];
@@ -429,7 +485,7 @@ impl<'m> Emulator<'m> {
                 let address = self.address(inst);
                 self.call_through(address)?;
             }
-            FlowControl::Return => {
+            FlowControl::Return if matches!(inst.code(), Code::Retnq | Code::Retnq_imm16) => {
                 let pop = if inst.op_count() == 0 { 0 } else { u64::from(inst.immediate16()) };
                 return self.leave(pop).map(|()| None);
             }
@@ -454,7 +510,10 @@ impl<'m> Emulator<'m> {
                 continue;
             }
             if !matches!(used.access(), OpAccess::NoMemAccess) {
-                self.place(address, width, writes)?;
+                let place = self.place(address, width, writes)?;
+                if matches!(place, Place::Linear) && !self.listed(inst, |code| code == FAULT) {
+                    return Err("may fault, but is not listed".into());
+                }
                 if used.access() != OpAccess::Write {
                     self.place(address, width, false)?;
                 }
@@ -472,6 +531,24 @@ impl<'m> Emulator<'m> {
         }
         let result = self.result(inst, &operands);
         let flags_change = inst.rflags_modified() != 0;
+        if inst.rflags_modified() & (RflagsBits::DF | RflagsBits::IF | RflagsBits::AC) != 0 {
+            return Err("changes what the host relies on in the flags".into());
+        }
+        // Beside what iced-x86 lists: bits far from the operand, and faults that no site stands for.
+        let memory = (0..inst.op_count()).any(|n| inst.op_kind(n) == OpKind::Memory);
+        if memory && matches!(inst.mnemonic(), Mnemonic::Bt | Mnemonic::Btc | Mnemonic::Btr | Mnemonic::Bts) {
+            return Err("touches a bit at some distance from its operand".into());
+        }
+        let unaligned = matches!(inst.mnemonic(), Mnemonic::Movups | Mnemonic::Movupd | Mnemonic::Movdqu | Mnemonic::Lddqu);
+        if memory && inst.memory_size().size() == 16 && inst.encoding() == EncodingKind::Legacy && !unaligned && !lea {
+            return Err("faults if its operand is not aligned".into());
+        }
+        if matches!(inst.mnemonic(), Mnemonic::Ldmxcsr | Mnemonic::Vldmxcsr) {
+            return Err("changes MXCSR".into());
+        }
+        if let Some(feature) = inst.cpuid_features().iter().find(|feature| !FEATURES.contains(feature)) {
+            return Err(format!("is of the instructions {feature:?}"));
+        }
         // Whatever is written is arbitrary, unless it is computed below.
         for used in info.used_registers() {
             let writes = matches!(
@@ -584,7 +661,7 @@ impl<'m> Emulator<'m> {
                 if self.registers[0] != address {
                     return Err("calls a slot that is not in rax".into());
                 }
-                let Some(ty) = self.signature(address).checked_sub(1) else { return Err("calls a null slot".into()) };
+                let Some(ty) = self.signature(address).checked_sub(self.ids) else { return Err("calls a null slot".into()) };
                 return self.call(Some(ty as usize));
             }
         }
@@ -621,6 +698,10 @@ impl<'m> Emulator<'m> {
             self.write_stack(rsp + 8 * n, value, 8);
         }
         self.registers[4] = rsp + u64::from(signature.pop());
+        self.calls += 1;
+        for length in &mut self.lengths {
+            *length += self.random.next() % 2;
+        }
         Ok(())
     }
 

@@ -1,9 +1,10 @@
 //! Instructions that have no place in guest code, and encodings that no assembler of the project writes.
 
 use super::shape::*;
+use iced_x86::Register::*;
 
 /// Name, type of the function, the instruction's bytes, the reason.
-const ALONE: [(&str, u32, &[u8], &str); 34] = [
+const ALONE: [(&str, u32, &[u8], &str); 40] = [
     ("syscall", 0, &[0x0f, 0x05], "not one of spec/x86_64"),
     ("sysenter", 0, &[0x0f, 0x34], "not one of spec/x86_64"),
     ("int 0x80", 0, &[0xcd, 0x80], "not one of spec/x86_64"),
@@ -34,6 +35,12 @@ const ALONE: [(&str, u32, &[u8], &str); 34] = [
     ("a redundant REX prefix", 0, &[0x40, 0x33, 0xc0], "prefixes"),
     ("two REX prefixes", 0, &[0x48, 0x40, 0x33, 0xc0], "prefixes"),
     ("REX.X without an index", 0, &[0x42, 0x33, 0xc0], "prefixes"),
+    ("a VEX scalar form", 6, &[0xc5, 0xfb, 0x58, 0xc1], OK),
+    ("VEX.L of a scalar form", 6, &[0xc5, 0xff, 0x58, 0xc1], "prefixes"),
+    ("VEX.X without an index", 6, &[0xc4, 0x81, 0x7b, 0x58, 0xc0], "prefixes"),
+    ("VEX.W that says nothing", 6, &[0xc4, 0xc1, 0xfb, 0x58, 0xc0], "prefixes"),
+    ("VEX.vvvv that names nothing", 1, &[0xc4, 0xe3, 0x73, 0xf0, 0xc7, 0x05], "no instruction"),
+    ("VEX.L of an integer form", 1, &[0xc4, 0xe2, 0x7d, 0xf7, 0xc7], "no instruction"),
     ("a three-byte VEX where two do", 6, &[0xc4, 0xe1, 0x7b, 0x58, 0xc1], "prefixes"),
     ("ah", 0, &[0x0f, 0xb6, 0xc4], "an operand is of a kind"),
     ("a move in the other encoding", 1, &[0x89, 0xf8], "an operand is of a kind"),
@@ -41,7 +48,9 @@ const ALONE: [(&str, u32, &[u8], &str); 34] = [
 ];
 
 pub fn cases() -> Vec<Case> {
-    let alone = ALONE.into_iter().map(|(name, ty, bytes, reason)| (name, ty, vec![x(bytes), ret()], reason));
+    let alone = ALONE
+        .into_iter()
+        .map(|(name, ty, bytes, reason)| (name, ty, vec![x(bytes), i!(Mov_r32_imm32 EAX, 0), ret()], reason));
     alone
         .chain([
             (

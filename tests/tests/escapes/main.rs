@@ -3,6 +3,8 @@
 //! Each case is the body of a function in the small module of `checker/module.rs`; cases whose reason is `OK` are the same
 //! shapes done right, so that a rejection is known to be for what the case is about. A file for each family.
 
+#[path = "../checker/emulator.rs"]
+mod emulator;
 mod frames;
 mod instructions;
 mod memory;
@@ -11,16 +13,21 @@ mod module;
 mod shape;
 mod tables;
 mod transfers;
+mod values;
 
-use iced_x86::{Code, Register::*};
+use emulator::Emulator;
+use iced_x86::{Code, Decoder, DecoderOptions, Register::*};
 use module::{Built, Part};
 use shape::*;
 use vwasm::claims::write;
+use vwasm_checker::Reason;
 use vwasm_checker::claims::{Claim, Claims, Label};
-use vwasm_checker::fact::Fact;
+use vwasm_checker::fact::{Fact, MAX32};
+use vwasm_checker::layout::TrapCode;
 
 fn cases() -> Vec<Case> {
-    let families = [memory::cases(), tables::cases(), frames::cases(), transfers::cases(), instructions::cases()];
+    let families =
+        [memory::cases(), tables::cases(), frames::cases(), values::cases(), transfers::cases(), instructions::cases()];
     families.into_iter().flatten().collect()
 }
 
@@ -88,4 +95,98 @@ fn false_claims_are_rejected() {
         });
         assert!(verdict.is_err(), "accepted with the claims {narrow:#x} {facts:?} {depth}");
     }
+}
+
+/// Refused for how it is written: the machine does the same as with the encoding that is allowed (or, of prefixes on branches,
+/// differs from one maker's processors to another's).
+const SPELLING: [&str; 14] = [
+    "a return with a rep prefix",
+    "a jump with a 66 prefix",
+    "a conditional jump with a 66 prefix",
+    "a jump with a bnd prefix",
+    "a conditional jump with a branch hint",
+    "a redundant REX prefix",
+    "two REX prefixes",
+    "REX.X without an index",
+    "REX.W that says nothing",
+    "VEX.L of a scalar form",
+    "VEX.X without an index",
+    "VEX.W that says nothing",
+    "a three-byte VEX where two do",
+    "a move in the other encoding",
+];
+
+/// Refused for what cannot be known, or might follow; by itself it touches nothing.
+const HARMLESS: [&str; 12] = [
+    "through another register",
+    "a slot's address that is not a multiple of 16",
+    "a call at an index behind the slot",
+    "rsp's address taken",
+    "a word compared, not a register",
+    "code behind a return",
+    "an address in the code",
+    "an address behind the read-only data",
+    "loop",
+    "jrcxz",
+    "lock add",
+    "ah",
+];
+
+/// An oracle is only worth what it notices: run unchecked, every other case leaves the sandbox on the emulator.
+#[test]
+fn the_emulator_notices_them() {
+    let mut wrong = Vec::new();
+    for (name, ty, parts, _) in cases().into_iter().filter(|case| case.3 != OK) {
+        let built = Built::new(ty, &parts);
+        let table: Vec<u8> = table_of(&built, &parts).iter().flat_map(|entry| entry.to_le_bytes()).collect();
+        // Every instruction may trap and fault: these cases are not about what is listed.
+        let mut sites: Vec<u8> = Vec::new();
+        for inst in Decoder::with_ip(64, &built.code, 0, DecoderOptions::NONE) {
+            for code in [TrapCode::Unreachable, TrapCode::OutOfBoundsMemoryAccess] {
+                let site = [inst.ip() as u32, code as u32, 0];
+                sites.extend(site.iter().flat_map(|word| word.to_le_bytes()));
+            }
+        }
+        let module = built.module(&table, &sites, &[]);
+        let noticed = (0..4000).any(|seed| Emulator::new(&module, seed).run(0, 100).is_err());
+        if noticed == (SPELLING.contains(&name) || HARMLESS.contains(&name)) {
+            wrong.push(format!("{name}: {}", if noticed { "noticed" } else { "not noticed" }));
+        }
+    }
+    assert!(wrong.is_empty(), "{}\n", wrong.join("\n"));
+}
+
+/// Few bytes that ask for much work: the verdict comes all the same.
+#[test]
+fn what_takes_too_long_is_rejected() {
+    let own = |built: &Built, claims: Claims| {
+        let verdict = built.verdict_with(&[], &|_, _, number| {
+            let start = built.units[number].start;
+            write(if number == 0 { &claims } else { &NOTHING }, start, 0)
+        });
+        verdict.map_err(|rejection| rejection.reason)
+    };
+    static NOTHING: Claims = Claims { offsets: Vec::new(), labels: Vec::new(), facts: Vec::new(), words: Vec::new() };
+    // Many branches to one label of many claims.
+    const BRANCHES: usize = 4000;
+    const CLAIMS: u32 = 100_000;
+    let branch = |n: usize| [&[0x0f, 0x84][..], &(6 * (BRANCHES - 1 - n) as u32).to_le_bytes()].concat();
+    let bytes: Vec<u8> = (0..BRANCHES).flat_map(branch).collect();
+    let built = Built::new(1, &[i!(Mov_r32_rm32 EAX, EDI), x(&bytes), l(1), ret()]);
+    let (offset, claim) = (built.targets[0], (0, Claim::Fact(Fact::Max(MAX32))));
+    let label = Label { offset, depth: 0, narrow: 1, first: 0, count: CLAIMS, first_word: 0, word_count: 0 };
+    let claims =
+        Claims { offsets: vec![offset], labels: vec![label], facts: vec![claim; CLAIMS as usize], words: Vec::new() };
+    assert_eq!(own(&built, claims), Err(Reason::Work));
+    // A frame as large as can be, taken and given up again and again.
+    let whole = [i!(Sub_rm64_imm32 RSP, 0x1ff_fff8), i!(Mov_rm64_r64 at(RSP, 0), RAX), i!(Add_rm64_imm32 RSP, 0x1ff_fff8)];
+    let frames: Vec<Part> =
+        [i!(Mov_r32_rm32 EAX, EDI)].into_iter().chain(vec![whole; 1000].into_iter().flatten()).chain([ret()]).collect();
+    assert_eq!(own(&Built::new(1, &frames), Claims::default()), Err(Reason::Work));
+    // A word that is so far away that its place would be a register's.
+    let built = Built::new(2, &[jump(Code::Jmp_rel32_64, 1), l(1), i!(Xor_r32_rm32 EAX, EAX), ret()]);
+    let offset = built.targets[0];
+    let label = Label { offset, depth: 0, narrow: 0, first: 0, count: 0, first_word: 0, word_count: 1 };
+    let claims = Claims { offsets: vec![offset], labels: vec![label], facts: Vec::new(), words: vec![u32::MAX - 15 + 7] };
+    assert_eq!(own(&built, claims), Err(Reason::Claims));
 }

@@ -22,7 +22,7 @@ pub fn cases() -> Vec<Case> {
         (
             "a number for a signature",
             1,
-            called([i!(Mov_r32_imm32 ECX, 1), check_signature(), jump(Code::Jne_rel32_64, 9)]),
+            called([i!(Mov_r32_imm32 ECX, 5), check_signature(), jump(Code::Jne_rel32_64, 9)]),
             "checked signature",
         ),
         (

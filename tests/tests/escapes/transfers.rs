@@ -192,6 +192,40 @@ pub fn cases() -> Vec<Case> {
             vec![data(RCX, 0), i!(Mov_rm32_r32 at(RCX, 0), EDI), i!(Mov_r32_rm32 EAX, EDI), ret()],
             "not write it",
         ),
+        ("an address behind the read-only data", 0, vec![data(RAX, 8), ret()], "relative to rip"),
+        (
+            "a read over the end of the read-only data",
+            0,
+            vec![data(RCX, 4), i!(Mov_r64_rm64 RAX, at(RCX, 0)), ret()],
+            "inside the read-only data",
+        ),
+        (
+            "a jump table read as words of eight bytes",
+            1,
+            vec![
+                i!(Mov_r32_imm32 EAX, 1),
+                i!(Cmp_r32_rm32 EDI, EAX),
+                i!(Cmovb_r32_rm32 EAX, EDI),
+                data(RCX, 0),
+                i!(Movsxd_r64_rm32 RAX, m(RCX, RAX, 8, 0)),
+                i!(Add_r64_rm64 RCX, RAX),
+                i!(Jmp_rm64 RCX),
+            ],
+            "not known",
+        ),
+        (
+            "an entry added to twice",
+            1,
+            vec![
+                i!(Mov_r32_imm32 EAX, 0),
+                data(RCX, 0),
+                i!(Movsxd_r64_rm32 RAX, m(RCX, RAX, 4, 0)),
+                i!(Add_r64_rm64 RCX, RAX),
+                i!(Add_r64_rm64 RCX, RAX),
+                i!(Jmp_rm64 RCX),
+            ],
+            "jump table",
+        ),
         ("a load relative to rip", 0, vec![x(&[0x8b, 0x05, 0, 0, 0, 0]), ret()], "no access has an address of this shape"),
     ]
 }
