@@ -6,6 +6,7 @@
 //! Operations on single bits have no place here: a graph that needs them has no such text. Assumptions that have none are left
 //! out: what is proved without them is proved. Where assumptions compare a variable with a number, its bounds are known, and so
 //! are those of what is made of it: tests that these decide are not written, nor are reductions that change nothing.
+//! Division by a reciprocal is helped along (`hints`).
 //!
 //! What makes this sound: whatever the bit-vectors are, there are integers for the new constants that satisfy all that is
 //! written besides the assumptions. [`Printer::declared`] names them, so that a test can compute through what is written.
@@ -14,6 +15,8 @@ use super::smt::Script;
 use super::term::{Graph, Op, Sort, Term, signed};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
+
+mod hints;
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum View {
@@ -64,9 +67,11 @@ struct Printer<'a> {
     /// What is greater than an integer, or equal: another one, or the difference of two.
     over: HashMap<String, (Integer, Option<String>)>,
     /// Products, differences and numbers with their sign changed, by their names.
-    products: HashMap<String, (Integer, Integer)>,
+    products: BTreeMap<String, (Integer, Integer)>,
     negatives: HashMap<String, Integer>,
     differences: HashMap<String, (Integer, String)>,
+    /// What hints are made of.
+    noted: hints::Noted,
     /// Where variables are cut.
     places: HashMap<Term, Vec<u16>>,
     variables: Vec<(u32, u32)>,
@@ -181,6 +186,7 @@ impl Printer<'_> {
         let rest_text = rest.text.clone();
         self.assert(&format!("(= {} (+ (* {modulus} {}) {rest_text}))", value.text, quotient.text));
         self.bound(&rest_text, "0", &modulus);
+        self.noted.cuts.push(hints::Cut { whole: value.text.clone(), at, upper: quotient.text.clone(), lower: rest_text });
         self.cut.insert((value.text.clone(), at), (quotient.clone(), rest.clone()));
         (quotient, rest)
     }
@@ -241,6 +247,7 @@ impl Printer<'_> {
         }
         let result = self.named(format!("({sign} {} {})", a.text, b.text), bounds);
         match op {
+            Op::Add => self.noted.sum(&result.text, a, b),
             Op::Subtract => drop(self.differences.insert(result.text.clone(), (a.clone(), b.text.clone()))),
             Op::Multiply => drop(self.products.insert(result.text.clone(), (a.clone(), b.clone()))),
             _ => {}
@@ -510,6 +517,7 @@ impl Printer<'_> {
             (Some((al, ah)), Some((bl, bh))) if nonzero && al >= 0 && bl > 0 => Some((al / bh, ah / bl)),
             _ => most,
         };
+        let (dividend, divisor) = (a, b);
         let (a, b) = (&a.text, &b.text);
         let either = |yes: &str, no: String| if nonzero { no } else { format!("(ite (= {b} 0) {yes} {no})") };
         let quotient = self.fresh(either(by_zero, format!("(div {a} {b})")), bounds);
@@ -518,6 +526,12 @@ impl Printer<'_> {
         let divides = format!("(and (<= 0 {q}) (= {a} (+ (* {q} {b}) {r})) (<= 0 {r}) (< {r} {b}))");
         if nonzero {
             self.assert(&divides);
+            self.noted.quotients.push(hints::Quotient {
+                dividend: dividend.clone(),
+                divisor: divisor.clone(),
+                quotient: quotient.text.clone(),
+                rest: rest.text.clone(),
+            });
         } else {
             self.assert(&format!("(=> (= {b} 0) (= {q} {by_zero}))"));
             self.assert(&format!("(=> (not (= {b} 0)) {divides})"));
@@ -545,6 +559,7 @@ impl Printer<'_> {
         if !settled(self, a, &left) || !settled(self, b, &right) {
             // Equal modulo 2^n: what is the same on both sides goes away, and with it the need to reduce it.
             let apart = self.named(format!("(- {} {})", left.text, right.text), difference(&left, &right));
+            self.noted.compared.push(apart.text.clone());
             let apart = self.reduced(&apart, width, false);
             return Some(if apart.nonzero() { "false".into() } else { format!("(= {} 0)", apart.text) });
         }
@@ -552,7 +567,10 @@ impl Printer<'_> {
         Some(match (left.bounds, right.bounds) {
             (Some((_, high)), Some((low, _))) if high < low => "false".into(),
             (Some((low, _)), Some((_, high))) if high < low => "false".into(),
-            _ => format!("(= {} {})", left.text, right.text),
+            _ => {
+                self.noted.compared.push(format!("(- {} {})", left.text, right.text));
+                format!("(= {} {})", left.text, right.text)
+            }
         })
     }
 
@@ -716,7 +734,7 @@ fn together(bounds: impl Iterator<Item = (Term, u128, u128)>) -> BTreeMap<Term, 
 }
 
 /// Prints assumptions, those that have a meaning over integers, and what is to be refuted, if that has one.
-fn print<'a>(graph: &'a Graph, assumed: &[Term], refuted: Term) -> Option<Printer<'a>> {
+fn print<'a>(graph: &'a Graph, assumed: &[Term], refuted: Term, hinted: bool) -> Option<Printer<'a>> {
     let all: Vec<Term> = assumed.iter().copied().chain([refuted]).collect();
     // Each part of a conjunction for itself, so that one without meaning leaves the others.
     let assumed = parts(graph, assumed);
@@ -732,7 +750,8 @@ fn print<'a>(graph: &'a Graph, assumed: &[Term], refuted: Term) -> Option<Printe
         known: HashMap::new(),
         cut: HashMap::new(),
         over: HashMap::new(),
-        products: HashMap::new(),
+        products: BTreeMap::new(),
+        noted: hints::Noted::default(),
         negatives: HashMap::new(),
         differences: HashMap::new(),
         places: places(graph, &all),
@@ -744,14 +763,17 @@ fn print<'a>(graph: &'a Graph, assumed: &[Term], refuted: Term) -> Option<Printe
         }
     }
     let truth = printer.truth(refuted)?;
+    if hinted {
+        printer.hints();
+    }
     printer.assert(&truth);
     Some(printer)
 }
 
 /// The script that asks whether an assumption can hold together with all others; none if it has no meaning over integers.
-/// Others that have none are left out.
-pub fn script(graph: &Graph, assumed: &[Term], refuted: Term) -> Option<Script> {
-    let printer = print(graph, assumed, refuted)?;
+/// Others that have none are left out. With hints (`hints`) if so wished.
+pub fn script(graph: &Graph, assumed: &[Term], refuted: Term, hinted: bool) -> Option<Script> {
+    let printer = print(graph, assumed, refuted, hinted)?;
     let text = format!("(set-logic QF_NIA)\n{}", printer.out);
     Some(Script { text, variables: printer.variables, floats: false })
 }

@@ -35,7 +35,7 @@ impl Case {
 }
 
 /// Scripts over integers: two if a variable is divided as a signed number, for both signs.
-fn by_sign(graph: &mut Graph, assumed: &[Term], refuted: Term) -> Option<Vec<Script>> {
+fn by_sign(graph: &mut Graph, assumed: &[Term], refuted: Term, hinted: bool) -> Option<Vec<Script>> {
     let mut divided: Vec<Term> = Vec::new();
     for term in graph.reached(&[refuted]) {
         let node = graph.node(term);
@@ -44,11 +44,14 @@ fn by_sign(graph: &mut Graph, assumed: &[Term], refuted: Term) -> Option<Vec<Scr
         }
     }
     divided.dedup();
-    let &[dividend] = divided.as_slice() else { return Some(vec![integers::script(graph, assumed, refuted)?]) };
+    let &[dividend] = divided.as_slice() else { return Some(vec![integers::script(graph, assumed, refuted, hinted)?]) };
     let zero = graph.bits(0, graph.width(dividend));
     let negative = graph.compare(Op::LessSigned, dividend, zero);
     let positive = graph.not(negative);
-    [negative, positive].map(|sign| integers::script(graph, &[assumed, &[sign]].concat(), refuted)).into_iter().collect()
+    [negative, positive]
+        .map(|sign| integers::script(graph, &[assumed, &[sign]].concat(), refuted, hinted))
+        .into_iter()
+        .collect()
 }
 
 impl Obligation {
@@ -141,7 +144,7 @@ impl Obligation {
         scripts.push(none_left());
         let mut strategies = vec![Strategy { scripts, decides: false, integers: false, brief: true }];
         let over_integers: Option<Vec<Script>> =
-            cases.iter().map(|case| integers::script(&case.graph, &case.assumed, case.refuted)).collect();
+            cases.iter().map(|case| integers::script(&case.graph, &case.assumed, case.refuted, false)).collect();
         if let Some(mut scripts) = over_integers {
             scripts.push(none_left());
             strategies.push(Strategy { scripts, decides: false, integers: true, brief: false });
@@ -150,7 +153,7 @@ impl Obligation {
     }
 
     /// Over integers, if there is a product or quotient of unknowns.
-    fn over_integers(&self) -> Option<Strategy> {
+    fn over_integers(&self, hinted: bool) -> Option<Vec<Script>> {
         let mut graph = self.graph.clone();
         let all = self.goal(&mut graph);
         let refuted = graph.not(all);
@@ -166,8 +169,8 @@ impl Obligation {
         if !graph.multiplies(&[&self.assumed[..], &[refuted]].concat()) {
             return None;
         }
-        if let Some(scripts) = by_sign(&mut graph, &assumed, refuted) {
-            return Some(Strategy { scripts, decides: false, integers: true, brief: false });
+        if let Some(scripts) = by_sign(&mut graph, &assumed, refuted, hinted) {
+            return Some(scripts);
         }
         // Each count of leading zeros in turn: the range of what is counted says it.
         let &(count, of) = self.counted.first()?;
@@ -195,7 +198,7 @@ impl Obligation {
                 let least = case.graph.bits(1 << (width - zeros - 1), width);
                 assumed.push(case.graph.unequal(of, least));
             }
-            scripts.extend(by_sign(&mut case.graph, &assumed, case.refuted)?);
+            scripts.extend(by_sign(&mut case.graph, &assumed, case.refuted, hinted)?);
             // In this range the count is this, and the ranges are all there are.
             let mut graph = self.graph.clone();
             let (value, inside) = (graph.bits(u128::from(zeros), width), range(&mut graph, of));
@@ -208,7 +211,7 @@ impl Obligation {
         let most = graph.bits(u128::from(width), width);
         let over = graph.compare(Op::LessUnsigned, most, count);
         scripts.push(smt::script(&graph, &[over], false));
-        Some(Strategy { scripts, decides: false, integers: true, brief: false })
+        Some(scripts)
     }
 
     /// One script for each value of a shift count that the assumptions add to another one, and one that says there are no
@@ -248,9 +251,22 @@ impl Obligation {
             strategies.push(Strategy { scripts: vec![abstracted], decides: false, integers: false, brief: true });
         }
         strategies.extend(self.by_values());
-        let last = self.over_integers().or_else(|| self.by_counts());
-        strategies.push(whole(last.is_some()));
-        strategies.extend(last);
+        let over_integers = |scripts, brief| Strategy { scripts, decides: false, integers: true, brief };
+        let plain = self.over_integers(false);
+        // One solver is quick with hints, the other one without. Over bits neither is, so that comes last.
+        let texts = |scripts: &[Script]| scripts.iter().map(|script| script.text.clone()).collect::<Vec<String>>();
+        let hinted =
+            self.over_integers(true).filter(|hinted| plain.as_ref().is_some_and(|plain| texts(plain) != texts(hinted)));
+        match (plain, hinted) {
+            (Some(plain), Some(hinted)) => {
+                strategies.extend([over_integers(plain, true), over_integers(hinted, true), whole(false)]);
+            }
+            (plain, _) => {
+                let last = plain.map(|plain| over_integers(plain, false)).or_else(|| self.by_counts());
+                strategies.push(whole(last.is_some()));
+                strategies.extend(last);
+            }
+        }
         strategies
     }
 }

@@ -138,6 +138,7 @@ fn computed(words: &mut std::iter::Peekable<std::vec::IntoIter<String>>, names: 
         ("<=", &[a, b]) => truth(a.order(b) != Ordering::Greater),
         ("not", &[a]) => truth(!holds(a)),
         ("=>", &[a, b]) => truth(!holds(a) || holds(b)),
+        ("or", parts) => truth(parts.iter().any(|&part| holds(part))),
         ("and", parts) => truth(parts.iter().all(|&part| holds(part))),
         _ => panic!("{op} of {} parts", args.len()),
     }
@@ -249,6 +250,25 @@ fn term(graph: &mut Graph, random: &mut Random, variables: &[Term], width: u16, 
                 (term(graph, random, variables, width, depth - 1), term(graph, random, variables, width, depth - 1));
             graph.select(condition, a, b)
         }
+        17 if [8, 16, 32, 64].contains(&width) => {
+            // The upper half of a product with a reciprocal.
+            let fitting = variables.iter().copied().filter(|&variable| graph.width(variable) == width);
+            let fitting: Vec<Term> = fitting.collect();
+            let x = fitting[random.below(fitting.len() as u64) as usize];
+            let wide = |graph: &mut Graph, random: &mut Random, term: Term| {
+                graph.extend(if random.below(2) == 0 { Op::ZeroExtend } else { Op::SignExtend }, term, 2 * width)
+            };
+            let x = wide(graph, random, x);
+            let (dividend, added, one) =
+                (graph.bits(random.value(2 * width), 2 * width), random.below(3), graph.bits(1, 2 * width));
+            let divisor = graph.extend(Op::ZeroExtend, variables[0], 2 * width);
+            let divisor = graph.binary(Op::Add, divisor, one);
+            let quotient = graph.binary(Op::DivideUnsigned, dividend, divisor);
+            let added = graph.bits(u128::from(added), 2 * width);
+            let reciprocal = graph.binary(Op::Add, quotient, added);
+            let product = graph.binary(Op::Multiply, x, reciprocal);
+            graph.extract(product, 2 * width - 1, width)
+        }
         _ => term(graph, random, variables, width, depth - 1),
     }
 }
@@ -298,7 +318,7 @@ fn bound(graph: &mut Graph, random: &mut Random, variable: Term, value: u128) ->
 #[test]
 fn the_same_over_integers() {
     let mut random = Random(0x1234_5678_9abc_def1);
-    let (mut scripts, mut compared, mut without) = (0, 0, 0);
+    let (mut scripts, mut compared, mut without, mut hinted) = (0, 0, 0, 0);
     for round in 0..3000u32 {
         let mut graph = Graph::default();
         let widths = [8, 16, 32, 64, 64, 128];
@@ -311,7 +331,7 @@ fn the_same_over_integers() {
         }
         let width = widths[random.below(6) as usize];
         let refuted = comparison(&mut graph, &mut random, &variables, width, 1 + round % 4);
-        let Some(printer) = print(&graph, &assumed, refuted) else {
+        let Some(printer) = print(&graph, &assumed, refuted, true) else {
             without += 1;
             continue;
         };
@@ -336,6 +356,7 @@ fn the_same_over_integers() {
                 continue;
             }
             compared += 1;
+            hinted += usize::from(printer.out.contains("(or "));
             let mut names: HashMap<String, Big> =
                 values.iter().enumerate().map(|(number, &value)| (format!("v{number}"), Big::from(value))).collect();
             let meanings: HashMap<&str, &str> =
@@ -363,6 +384,8 @@ fn the_same_over_integers() {
             }
         }
     }
-    println!("{scripts} terms over integers, {compared} times compared; {without} have no such meaning");
-    assert!(scripts > 2000 && compared > 10_000, "{scripts} {compared}");
+    println!(
+        "{scripts} terms over integers, {compared} times compared, {hinted} of them with hints; {without} have no such meaning"
+    );
+    assert!(scripts > 2000 && compared > 10_000 && hinted > 200, "{scripts} {compared} {hinted}");
 }
