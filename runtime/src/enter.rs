@@ -95,15 +95,15 @@ unsafe extern "C" {
     fn vwasm_host_gate();
     fn vwasm_gate();
     fn vwasm_trap_exit();
-    /// Whether registers have upper halves to scrub.
-    static mut vwasm_has_avx: u8;
+    /// Whether any guest can see the upper halves of vector registers: then the CPU has them, and they are scrubbed.
+    static mut vwasm_scrubs_upper_halves: u8;
 }
 
-/// Tells the code between host and guest what it has to know of the CPU; before the first `enter`.
-pub fn prepare() {
-    if crate::cpu::has_avx() {
-        // SAFETY: a byte, which only ever changes from 0 to 1; code that still sees 0 runs on the same thread no guest.
-        unsafe { core::sync::atomic::AtomicU8::from_ptr(&raw mut vwasm_has_avx) }
+/// Tells the code between host and guest what code it will enter needs of the CPU (bits of the manifest), before it does.
+pub fn prepare(features: u32) {
+    if crate::cpu::sees_upper_halves(features) {
+        // SAFETY: a byte, which only ever changes from 0 to 1; guests of threads that still see 0 cannot tell.
+        unsafe { core::sync::atomic::AtomicU8::from_ptr(&raw mut vwasm_scrubs_upper_halves) }
             .store(1, core::sync::atomic::Ordering::Relaxed);
     }
 }
@@ -140,8 +140,8 @@ global_asm!(
 vwasm_guest_mxcsr: .long 0x1f80
     .popsection
     .pushsection .data
-    .globl vwasm_has_avx
-vwasm_has_avx: .byte 0
+    .globl vwasm_scrubs_upper_halves
+vwasm_scrubs_upper_halves: .byte 0
     .popsection
 
     .globl vwasm_enter
@@ -162,7 +162,7 @@ vwasm_enter:
     mov [rdi + 8], rsp
     ldmxcsr [rip + vwasm_guest_mxcsr]
     cld
-    cmp byte ptr [rip + vwasm_has_avx], 0
+    cmp byte ptr [rip + vwasm_scrubs_upper_halves], 0
     je 20f
     vzeroupper
 20: mov r10, rsi
@@ -316,7 +316,7 @@ vwasm_host_gate:
     xorps xmm15, xmm15
 7:  ldmxcsr [rip + vwasm_guest_mxcsr]
     cld
-    cmp byte ptr [rip + vwasm_has_avx], 0
+    cmp byte ptr [rip + vwasm_scrubs_upper_halves], 0
     je 21f
     vzeroupper
 21: mov r11, [rsp + 128]

@@ -74,6 +74,7 @@ impl Store {
         if imports.len() != manifest.imports.len() {
             return Err(InstantiateError::Link("unknown import".to_string()));
         }
+        crate::enter::prepare(manifest.features);
         // Nothing can refer to a part of an instance that was not built whole: it goes at once.
         let before = self.extent();
         let (index, has_data) = self.build(module, imports).inspect_err(|_| self.shrink(before))?;

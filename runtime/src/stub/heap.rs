@@ -1,6 +1,7 @@
 //! The stub's heap, and the memory functions that compiled Rust calls.
 //!
-//! Blocks up to 32 KiB come in powers of two from free lists, larger ones from the system. One thread only.
+//! Blocks up to 32 KiB come in powers of two from free lists, larger ones from the system. They are cut from a chunk one behind
+//! the other, so that few pages are touched. One thread only.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::arch::asm;
@@ -26,14 +27,17 @@ unsafe impl Sync for Heap {}
 static HEAP: Heap =
     Heap(UnsafeCell::new(Lists { free: [core::ptr::null_mut(); CLASSES], chunk: core::ptr::null_mut(), left: 0 }));
 
+/// Alignment of every block.
+const ALIGNMENT: usize = 16;
+
 /// Class of a block, or none if the system provides it.
 fn class(layout: Layout) -> Option<usize> {
-    let size = layout.size().max(layout.align()).max(16).next_power_of_two();
-    let class = size.trailing_zeros() as usize - 4;
-    (class < CLASSES).then_some(class)
+    let size = layout.size().max(ALIGNMENT).next_power_of_two();
+    let class = size.trailing_zeros() as usize - ALIGNMENT.trailing_zeros() as usize;
+    (class < CLASSES && layout.align() <= ALIGNMENT).then_some(class)
 }
 
-// SAFETY: blocks are disjoint, as large as asked for, aligned to their power-of-two size, and unused until freed.
+// SAFETY: blocks are disjoint, as large as asked for, aligned to 16 bytes or a page, and unused until freed.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some(class) = class(layout) else {
@@ -51,14 +55,15 @@ unsafe impl GlobalAlloc for Heap {
             lists.free[class] = unsafe { block.cast::<*mut u8>().read() };
             return block;
         }
-        let size = 16 << class;
-        let skip = (lists.chunk as usize).wrapping_neg() & (size - 1);
-        if lists.left < skip + size {
+        let size = ALIGNMENT << class;
+        if lists.left < size {
             let Ok(chunk) = sys::map(CHUNK, sys::PROT_READ | sys::PROT_WRITE) else { return core::ptr::null_mut() };
             (lists.chunk, lists.left) = (chunk, CHUNK);
-            return self.from_chunk(lists, size, (chunk as usize).wrapping_neg() & (size - 1));
         }
-        self.from_chunk(lists, size, skip)
+        let block = lists.chunk;
+        lists.chunk = block.wrapping_add(size);
+        lists.left -= size;
+        block
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
@@ -72,15 +77,6 @@ unsafe impl GlobalAlloc for Heap {
             // SAFETY: it came from the system with this length.
             None => unsafe { sys::unmap(block, layout.size()) },
         }
-    }
-}
-
-impl Heap {
-    fn from_chunk(&self, lists: &mut Lists, size: usize, skip: usize) -> *mut u8 {
-        let block = lists.chunk.wrapping_add(skip);
-        lists.chunk = block.wrapping_add(size);
-        lists.left -= skip + size;
-        block
     }
 }
 
