@@ -6,6 +6,7 @@
 //! notes the trap and continues at the exit that `enter` provides. Everything else goes to whoever handled it before.
 
 use crate::enter::{Context, trap_exit_address};
+use crate::leaf;
 use crate::sys::{self, number};
 use crate::trap;
 
@@ -250,6 +251,12 @@ extern "C" fn handle(signal: i32, info: *mut u8, ucontext: *mut u8) {
             return chain(signal, code, info, ucontext);
         }
         let on_guest_stack = ((*context).stack_low..(*context).stack_high).contains(&rsp);
+        // What the gate does on the guest's stack counts as the guest's call of it.
+        let (pc, rsp) = if on_guest_stack && from_timer && leaf::contains(pc) {
+            ((rsp as *const u64).read(), rsp + 8)
+        } else {
+            (pc, rsp)
+        };
         let noted = if !on_guest_stack {
             None
         } else if from_timer {

@@ -80,14 +80,53 @@ unsafe impl GlobalAlloc for Heap {
     }
 }
 
+/// Copies up to 64 bytes as if through a buffer: from both ends, which may overlap in the middle.
+///
+/// # Safety
+/// As C's memmove, and `count` is at most 64.
+unsafe fn move_few(to: *mut u8, from: *const u8, count: usize) {
+    /// Two units, one at each end.
+    ///
+    /// # Safety
+    /// The ranges must be at least as long as the unit.
+    unsafe fn ends<T>(to: *mut u8, from: *const u8, count: usize) {
+        let last = count - size_of::<T>();
+        // SAFETY: as the caller promises. Both are read before one is written.
+        unsafe {
+            let ends = (from.cast::<T>().read_unaligned(), from.add(last).cast::<T>().read_unaligned());
+            to.cast::<T>().write_unaligned(ends.0);
+            to.add(last).cast::<T>().write_unaligned(ends.1);
+        }
+    }
+    // SAFETY: the ranges are as long as the caller says.
+    unsafe {
+        match count {
+            33.. => ends::<[u128; 2]>(to, from, count),
+            16.. => ends::<u128>(to, from, count),
+            8.. => ends::<u64>(to, from, count),
+            4.. => ends::<u32>(to, from, count),
+            2.. => ends::<u16>(to, from, count),
+            1 => to.write(from.read()),
+            0 => {}
+        }
+    }
+}
+
+/// The processor's own copying takes a while to begin.
+const FEW: usize = 64;
+
 /// # Safety
 /// As C's memcpy.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
     // SAFETY: the caller's ranges are valid and disjoint.
     unsafe {
-        asm!("rep movsb", inout("rcx") count => _, inout("rdi") to => _, inout("rsi") from => _, options(nostack, preserves_flags))
-    };
+        if count <= FEW {
+            move_few(to, from, count);
+        } else {
+            asm!("rep movsb", inout("rcx") count => _, inout("rdi") to => _, inout("rsi") from => _, options(nostack, preserves_flags));
+        }
+    }
     to
 }
 
@@ -95,22 +134,33 @@ unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, count: usize) -> *mut 
 /// As C's memmove.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
-    if (to as usize).wrapping_sub(from as usize) >= count {
-        // SAFETY: copying upwards never overwrites what is still to be read.
+    let ahead = (from as usize).wrapping_sub(to as usize);
+    if count <= FEW || (ahead.wrapping_neg() >= count && ahead >= FEW) {
+        // SAFETY: few are copied as if through a buffer, and copying upwards never overwrites what is still to be read.
         unsafe { memcpy(to, from, count) };
         return to;
     }
-    // SAFETY: the caller's ranges are valid; copying downwards, by words where both ends allow, reads before it overwrites.
+    if ahead < FEW {
+        // The processor's own copying goes byte by byte where the distance is small.
+        // SAFETY: the caller's ranges are valid; copying upwards, each piece is read before it or what is before it is written.
+        unsafe {
+            let mut done = 0;
+            while count - done > FEW {
+                to.add(done).cast::<[u128; 2]>().write_unaligned(from.add(done).cast::<[u128; 2]>().read_unaligned());
+                done += size_of::<[u128; 2]>();
+            }
+            move_few(to.add(done), from.add(done), count - done);
+        }
+        return to;
+    }
+    // SAFETY: the caller's ranges are valid; copying downwards, each piece is read before it or what is behind it is written.
     unsafe {
         let mut left = count;
-        while left >= 8 && (to as usize).wrapping_sub(from as usize) >= 8 {
-            left -= 8;
-            to.add(left).cast::<u64>().write_unaligned(from.add(left).cast::<u64>().read_unaligned());
+        while left > FEW {
+            left -= size_of::<[u128; 2]>();
+            to.add(left).cast::<[u128; 2]>().write_unaligned(from.add(left).cast::<[u128; 2]>().read_unaligned());
         }
-        while left > 0 {
-            left -= 1;
-            to.add(left).write_volatile(from.add(left).read_volatile());
-        }
+        move_few(to, from, left);
     }
     to
 }
@@ -130,11 +180,18 @@ unsafe extern "C" fn memset(to: *mut u8, byte: i32, count: usize) -> *mut u8 {
 /// As C's memcmp.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memcmp(a: *const u8, b: *const u8, count: usize) -> i32 {
-    for n in 0..count {
-        // SAFETY: the caller's ranges are valid. Volatile, or the loop would become a call of itself.
-        let (x, y) = unsafe { (a.add(n).read_volatile(), b.add(n).read_volatile()) };
-        if x != y {
-            return i32::from(x) - i32::from(y);
+    let mut n = 0;
+    // SAFETY: below the count. Volatile, or the loops would become calls of this function.
+    unsafe {
+        while count - n >= 8 && a.add(n).cast::<u64>().read_unaligned() == b.add(n).cast::<u64>().read_unaligned() {
+            n += 8;
+        }
+        while n < count {
+            let (x, y) = (a.add(n).read_volatile(), b.add(n).read_volatile());
+            if x != y {
+                return i32::from(x) - i32::from(y);
+            }
+            n += 1;
         }
     }
     0
