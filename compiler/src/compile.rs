@@ -256,8 +256,8 @@ fn link(module: &Module<'_>, functions: Vec<CompiledFunction>, bodies: usize) ->
         .collect();
     manifest.far_thunks = starts[bodies..].iter().map(|&start| start as u32).collect();
     let lines = lines(module.debug, &sites);
-    (manifest.lines, manifest.line_count) = (lines.records, lines.count);
-    (manifest.frames, manifest.sites) = (frames, sites);
+    (manifest.lines, manifest.line_count) = (lines.records.into(), lines.count);
+    (manifest.frames, manifest.sites) = (frames.into(), sites.into());
     for segment in &module.data {
         let mode = mode(&segment.mode);
         manifest.data.push(m::Data { mode, start: data.len() as u32, length: segment.bytes.len() as u32 });
@@ -370,7 +370,7 @@ fn describe(module: &Module<'_>) -> m::Manifest {
         references: module.references.clone(),
         shape: module.shape,
         grants: m::Grants { stack_size: 8 << 20, ..m::Grants::default() },
-        names: records,
+        names: records.into(),
         name_count: names.len() as u32,
         unproved: UNPROVED.iter().map(|rule| rule.to_string()).collect(),
         ..m::Manifest::default()

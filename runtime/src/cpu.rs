@@ -5,46 +5,51 @@ use core::arch::x86_64::{__cpuid, __cpuid_count};
 
 const NAMES: [&str; 7] = ["LZCNT", "BMI1", "BMI2", "AVX", "AVX2", "FMA", "MOVBE"];
 
-/// The features of this CPU (and, for AVX, of the operating system); asked for once, since a virtual machine may answer slowly.
+/// Those that use vector registers beyond their lower halves.
+const VECTOR: u32 = AVX | AVX2 | FMA;
+const LZCNT: u32 = 1;
+const BMI1: u32 = 1 << 1;
+const BMI2: u32 = 1 << 2;
+const AVX: u32 = 1 << 3;
+const AVX2: u32 = 1 << 4;
+const FMA: u32 = 1 << 5;
+const MOVBE: u32 = 1 << 6;
+
+/// Whether code that needs these features can see the upper halves of vector registers.
+pub(crate) fn sees_upper_halves(needed: u32) -> bool {
+    needed & VECTOR != 0
+}
+
+/// The features of this CPU (and, for AVX, of the operating system).
 pub fn features() -> u32 {
-    use core::sync::atomic::{AtomicU32, Ordering};
-    const KNOWN: u32 = 1 << 31;
-    static FEATURES: AtomicU32 = AtomicU32::new(0);
-    let found = FEATURES.load(Ordering::Relaxed);
-    if found & KNOWN != 0 {
-        return found & !KNOWN;
-    }
-    let found = ask();
-    FEATURES.store(found | KNOWN, Ordering::Relaxed);
-    found
+    present((1 << NAMES.len()) - 1)
 }
 
-pub(crate) fn has_avx() -> bool {
-    features() & 1 << 3 != 0
-}
-
-fn ask() -> u32 {
-    let most = __cpuid(0).eax;
-    let one = __cpuid(1).ecx;
-    let extended = if most >= 7 { __cpuid_count(7, 0).ebx } else { 0 };
-    let more = if __cpuid(0x8000_0000).eax >= 0x8000_0001 { __cpuid(0x8000_0001).ecx } else { 0 };
+/// Those of some features that are there. Asks for no others: under a hypervisor each question takes as long as thirty system
+/// calls.
+fn present(asked: u32) -> u32 {
+    let when = |features: u32, ask: fn() -> u32| if asked & features != 0 { ask() } else { 0 };
+    let one = when(VECTOR | MOVBE, || __cpuid(1).ecx);
+    let seven = when(BMI1 | BMI2 | AVX2, || if __cpuid(0).eax >= 7 { __cpuid_count(7, 0).ebx } else { 0 });
+    // Every CPU with 64 bits has this one: it tells of them.
+    let extended = when(LZCNT, || __cpuid(0x8000_0001).ecx);
     let osxsave = one & 1 << 27 != 0;
     let avx = osxsave && one & 1 << 28 != 0;
-    let bits = [
-        more & 1 << 5 != 0,
-        extended & 1 << 3 != 0,
-        extended & 1 << 8 != 0,
-        avx,
-        avx && extended & 1 << 5 != 0,
-        avx && one & 1 << 12 != 0,
-        one & 1 << 22 != 0,
+    let found = [
+        (LZCNT, extended & 1 << 5 != 0),
+        (BMI1, seven & 1 << 3 != 0),
+        (BMI2, seven & 1 << 8 != 0),
+        (AVX, avx),
+        (AVX2, avx && seven & 1 << 5 != 0),
+        (FMA, avx && one & 1 << 12 != 0),
+        (MOVBE, one & 1 << 22 != 0),
     ];
-    bits.iter().enumerate().map(|(n, &bit)| u32::from(bit) << n).sum()
+    found.iter().filter(|(_, there)| *there).map(|(feature, _)| feature & asked).sum()
 }
 
 /// Names of the needed features this CPU lacks.
 pub fn missing(needed: u32) -> String {
-    names(needed & !if needed == 0 { 0 } else { features() })
+    names(needed & !present(needed))
 }
 
 /// Names of features.

@@ -3,7 +3,7 @@
 //! Takes a [`CallFrame`]; `enter` runs the guest on its own stack and comes back with results, or with `false` after a trap or
 //! an exit. Invariants: guest code runs with the guest's MXCSR and the direction flag clear, and sees in registers only its
 //! arguments (upper halves of the vector registers included); host code runs with the host's MXCSR, the direction flag clear, on
-//! the host's stack. Every way out passes through the code in this file.
+//! the host's stack. Every way out passes through the code in this file, but for what `leaf` does itself.
 
 use crate::layout::*;
 use crate::store::Store;
@@ -93,17 +93,16 @@ pub struct GateFrame {
 unsafe extern "C" {
     fn vwasm_enter(context: *mut Context, frame: *mut CallFrame) -> u32;
     fn vwasm_host_gate();
-    fn vwasm_gate();
     fn vwasm_trap_exit();
-    /// Whether registers have upper halves to scrub.
-    static mut vwasm_has_avx: u8;
+    /// Whether any guest can see the upper halves of vector registers: then the CPU has them, and they are scrubbed.
+    static mut vwasm_scrubs_upper_halves: u8;
 }
 
-/// Tells the code between host and guest what it has to know of the CPU; before the first `enter`.
-pub fn prepare() {
-    if crate::cpu::has_avx() {
-        // SAFETY: a byte, which only ever changes from 0 to 1; code that still sees 0 runs on the same thread no guest.
-        unsafe { core::sync::atomic::AtomicU8::from_ptr(&raw mut vwasm_has_avx) }
+/// Tells the code between host and guest what code it will enter needs of the CPU (bits of the manifest), before it does.
+pub fn prepare(features: u32) {
+    if crate::cpu::sees_upper_halves(features) {
+        // SAFETY: a byte, which only ever changes from 0 to 1; guests of threads that still see 0 cannot tell.
+        unsafe { core::sync::atomic::AtomicU8::from_ptr(&raw mut vwasm_scrubs_upper_halves) }
             .store(1, core::sync::atomic::Ordering::Relaxed);
     }
 }
@@ -125,10 +124,6 @@ pub fn host_gate_address() -> u64 {
     vwasm_host_gate as *const () as u64
 }
 
-pub fn gate_address() -> u64 {
-    vwasm_gate as *const () as u64
-}
-
 pub fn trap_exit_address() -> u64 {
     vwasm_trap_exit as *const () as u64
 }
@@ -140,8 +135,8 @@ global_asm!(
 vwasm_guest_mxcsr: .long 0x1f80
     .popsection
     .pushsection .data
-    .globl vwasm_has_avx
-vwasm_has_avx: .byte 0
+    .globl vwasm_scrubs_upper_halves
+vwasm_scrubs_upper_halves: .byte 0
     .popsection
 
     .globl vwasm_enter
@@ -162,7 +157,7 @@ vwasm_enter:
     mov [rdi + 8], rsp
     ldmxcsr [rip + vwasm_guest_mxcsr]
     cld
-    cmp byte ptr [rip + vwasm_has_avx], 0
+    cmp byte ptr [rip + vwasm_scrubs_upper_halves], 0
     je 20f
     vzeroupper
 20: mov r10, rsi
@@ -298,6 +293,8 @@ vwasm_host_gate:
     mov r10, [rsp + 144]
     test eax, eax
     jnz 8f
+    ldmxcsr [rip + vwasm_guest_mxcsr]
+    cld
     movsd xmm0, [rsp + 64]
     movsd xmm1, [rsp + 72]
     movsd xmm2, [rsp + 80]
@@ -306,20 +303,7 @@ vwasm_host_gate:
     movsd xmm5, [rsp + 104]
     movsd xmm6, [rsp + 112]
     movsd xmm7, [rsp + 120]
-    xorps xmm8, xmm8
-    xorps xmm9, xmm9
-    xorps xmm10, xmm10
-    xorps xmm11, xmm11
-    xorps xmm12, xmm12
-    xorps xmm13, xmm13
-    xorps xmm14, xmm14
-    xorps xmm15, xmm15
-7:  ldmxcsr [rip + vwasm_guest_mxcsr]
-    cld
-    cmp byte ptr [rip + vwasm_has_avx], 0
-    je 21f
-    vzeroupper
-21: mov r11, [rsp + 128]
+    mov r11, [rsp + 128]
     mov r9, [rsp + 136]
     mov r15, [rsp + 8]
     mov rax, [rsp + 16]
@@ -328,22 +312,18 @@ vwasm_host_gate:
     mov rsi, [rsp + 40]
     mov rdi, [rsp + 48]
     mov r8, [rsp + 56]
+    // The return address goes over the last parameter word, if there is one: so that the CPU finds calls and returns in pairs.
     mov r10, [r11]
-    lea rsp, [r11 + r9 + 8]
-    xor ebx, ebx
-    xor ebp, ebp
-    xor r9d, r9d
-    xor r11d, r11d
-    xor r12d, r12d
-    xor r13d, r13d
-    xor r14d, r14d
-    jmp r10
+    add r11, r9
+    mov [r11], r10
+    mov rsp, r11
+    jmp vwasm_gates_done
 8:  mov rsp, [r10 + 8]
     jmp vwasm_trap_exit
 
-    // A service of the runtime: eax is its number; arguments and result are integers.
-    .globl vwasm_gate
-vwasm_gate:
+    // A service of the runtime: eax is its number; arguments and result are integers. Comes from `leaf`.
+    .globl vwasm_gate_handled
+vwasm_gate_handled:
     mov r10, [r15 + {context}]
     mov [r10], rsp
     mov r11, rsp
@@ -362,35 +342,18 @@ vwasm_gate:
     mov [rsp + 48], r8
     mov [rsp + 56], r9
     mov [rsp + 128], r11
-    mov qword ptr [rsp + 136], 0
     mov [rsp + 144], r10
     mov rdi, rsp
     call {gate_dispatch}
     mov r10, [rsp + 144]
     test eax, eax
     jnz 8b
-    xorps xmm0, xmm0
-    xorps xmm1, xmm1
-    xorps xmm2, xmm2
-    xorps xmm3, xmm3
-    xorps xmm4, xmm4
-    xorps xmm5, xmm5
-    xorps xmm6, xmm6
-    xorps xmm7, xmm7
-    xorps xmm8, xmm8
-    xorps xmm9, xmm9
-    xorps xmm10, xmm10
-    xorps xmm11, xmm11
-    xorps xmm12, xmm12
-    xorps xmm13, xmm13
-    xorps xmm14, xmm14
-    xorps xmm15, xmm15
-    mov qword ptr [rsp + 24], 0
-    mov qword ptr [rsp + 32], 0
-    mov qword ptr [rsp + 40], 0
-    mov qword ptr [rsp + 48], 0
-    mov qword ptr [rsp + 56], 0
-    jmp 7b
+    ldmxcsr [rip + vwasm_guest_mxcsr]
+    cld
+    mov r15, [rsp + 8]
+    mov rax, [rsp + 16]
+    mov rsp, [rsp + 128]
+    jmp vwasm_gate_done
 "#,
     context = const INSTANCE_CONTEXT,
     host_dispatch = sym crate::gates::host_dispatch,

@@ -5,7 +5,7 @@
 //! time is over, and so does every gate before it goes back.
 
 use crate::enter::GateFrame;
-use crate::interrupt;
+use crate::interrupt::{self, ELEMENTS_AT_ONCE, MEMORY_AT_ONCE};
 use crate::layout::*;
 use crate::manifest::ValueType;
 use crate::memory::Slot;
@@ -164,7 +164,7 @@ fn service(store: &mut Store, instance: u32, gate: Gate, args: [u32; 6]) -> Resu
     match gate {
         Gate::MemoryFill => {
             let start = memory_range(store, instance, args[1], args[3])?;
-            chunks(args[3], MEMORY_CHUNK, false, |at, length| {
+            memory_chunks(start, args[3], false, |at, length| {
                 // SAFETY: the range was checked against the committed memory.
                 unsafe { core::ptr::write_bytes(start.add(at as usize), args[2] as u8, length as usize) };
             });
@@ -172,7 +172,7 @@ fn service(store: &mut Store, instance: u32, gate: Gate, args: [u32; 6]) -> Resu
         Gate::MemoryCopy => {
             let from = memory_range(store, instance, args[3], args[4])?;
             let to = memory_range(store, instance, args[2], args[4])?;
-            chunks(args[4], MEMORY_CHUNK, to > from, |at, length| {
+            memory_chunks(to, args[4], to > from, |at, length| {
                 // SAFETY: both ranges were checked against the committed memory; they may overlap, and the chunks go the way in
                 // which none is overwritten before it is read.
                 unsafe { core::ptr::copy(from.add(at as usize), to.add(at as usize), length as usize) };
@@ -180,7 +180,7 @@ fn service(store: &mut Store, instance: u32, gate: Gate, args: [u32; 6]) -> Resu
         }
         Gate::MemoryInit => {
             let [_, segment, destination, source, length, _] = args;
-            initialise(destination, source, length, MEMORY_CHUNK, |destination, source, length| {
+            initialise(destination, source, length, MEMORY_AT_ONCE, |destination, source, length| {
                 store.memory_init(instance, segment, destination, source, length)
             })
             .ok_or(TrapCode::OutOfBoundsMemoryAccess)??;
@@ -202,7 +202,7 @@ fn service(store: &mut Store, instance: u32, gate: Gate, args: [u32; 6]) -> Resu
         }
         Gate::TableInit => {
             let [table, segment, destination, source, length, _] = args;
-            initialise(destination, source, length, TABLE_CHUNK, |destination, source, length| {
+            initialise(destination, source, length, ELEMENTS_AT_ONCE, |destination, source, length| {
                 store.table_init(instance, table, segment, destination, source, length)
             })
             .ok_or(TrapCode::OutOfBoundsTableAccess)??;
@@ -217,7 +217,7 @@ fn service(store: &mut Store, instance: u32, gate: Gate, args: [u32; 6]) -> Resu
             let slot = slot_for(store, table, args[1])?;
             let Some(old) = store.tables[table].slots.grow(args[2]) else { return Ok(FAILED) };
             if slot != Slot::default() {
-                chunks(args[2], TABLE_CHUNK, false, |at, length| {
+                chunks(args[2], ELEMENTS_AT_ONCE, false, |at, length| {
                     for n in at..at + length {
                         store.tables[table].slots.set(old + n, slot);
                     }
@@ -232,7 +232,7 @@ fn service(store: &mut Store, instance: u32, gate: Gate, args: [u32; 6]) -> Resu
             if end > u64::from(store.tables[table].slots.length) {
                 return Err(TrapCode::OutOfBoundsTableAccess);
             }
-            chunks(args[3], TABLE_CHUNK, false, |at, length| {
+            chunks(args[3], ELEMENTS_AT_ONCE, false, |at, length| {
                 for n in at..at + length {
                     store.tables[table].slots.set(args[1] + n, slot);
                 }
@@ -249,7 +249,7 @@ fn service(store: &mut Store, instance: u32, gate: Gate, args: [u32; 6]) -> Resu
             }
             let backwards = destination > source;
             let mut copied = Ok(());
-            chunks(length, TABLE_CHUNK, backwards, |at, length| {
+            chunks(length, ELEMENTS_AT_ONCE, backwards, |at, length| {
                 for n in 0..length {
                     let n = at + if backwards { length - 1 - n } else { n };
                     let slot = store.tables[from].slots.get(source + n).unwrap_or_default();
@@ -265,10 +265,6 @@ fn service(store: &mut Store, instance: u32, gate: Gate, args: [u32; 6]) -> Resu
     Ok(0)
 }
 
-/// What is done between two looks at the clock: well below a millisecond of work.
-const MEMORY_CHUNK: u32 = 1 << 20;
-const TABLE_CHUNK: u32 = 1 << 16;
-
 /// Does something to a length in chunks, from the end if `backwards`; stops when the guest's time is over.
 fn chunks(length: u32, chunk: u32, backwards: bool, mut action: impl FnMut(u32, u32)) {
     let mut done = 0;
@@ -276,6 +272,23 @@ fn chunks(length: u32, chunk: u32, backwards: bool, mut action: impl FnMut(u32, 
         let size = chunk.min(length - done);
         action(if backwards { length - done - size } else { done }, size);
         done += size;
+    }
+}
+
+/// The same for bytes of memory from an address on, in pieces that are aligned: none touches more than one huge page for the first
+/// time, because clearing one takes the kernel longer than all the rest.
+fn memory_chunks(start: *mut u8, length: u32, backwards: bool, mut action: impl FnMut(u32, u32)) {
+    let chunk = MEMORY_AT_ONCE;
+    let begin = start as u64;
+    let (mut low, mut high) = (begin, begin + u64::from(length));
+    while low < high && !interrupt::pending() {
+        let (from, to) = if backwards {
+            (low.max((high - 1) / u64::from(chunk) * u64::from(chunk)), high)
+        } else {
+            (low, high.min((low / u64::from(chunk) + 1) * u64::from(chunk)))
+        };
+        action((from - begin) as u32, (to - from) as u32);
+        if backwards { high = from } else { low = to }
     }
 }
 

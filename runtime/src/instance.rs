@@ -74,6 +74,7 @@ impl Store {
         if imports.len() != manifest.imports.len() {
             return Err(InstantiateError::Link("unknown import".to_string()));
         }
+        crate::enter::prepare(manifest.features);
         // Nothing can refer to a part of an instance that was not built whole: it goes at once.
         let before = self.extent();
         let (index, has_data) = self.build(module, imports).inspect_err(|_| self.shrink(before))?;
@@ -165,7 +166,7 @@ impl Store {
 
         // The fields.
         let region = &self.regions[region_index as usize];
-        region.write_u64(INSTANCE_GATE, crate::enter::gate_address());
+        region.write_u64(INSTANCE_GATE, crate::leaf::gate_address());
         region.write_u64(INSTANCE_FUNCTIONS, self.functions.base() as u64);
         region.write_u64(INSTANCE_MEMORY_PAGES, region.pages);
         region.write_u64(INSTANCE_CONTEXT, &raw const *self.context as u64);
@@ -299,19 +300,18 @@ impl Store {
     ) -> Result<(), TrapCode> {
         let out_of_bounds = TrapCode::OutOfBoundsMemoryAccess;
         let info = self.instances.get(instance as usize).ok_or(out_of_bounds)?;
-        let module = info.module.clone();
         let dropped = *info.dropped_data.get(segment as usize).ok_or(out_of_bounds)?;
-        let memory = info.memory.ok_or(out_of_bounds)?;
-        let data = &module.manifest.data[segment as usize];
+        let memory = self.memories.get(info.memory.ok_or(out_of_bounds)? as usize).ok_or(out_of_bounds)?;
+        let data = &info.module.manifest.data[segment as usize];
         let bytes: &[u8] = if dropped {
             &[]
         } else {
             let (start, end) = (data.start as usize, data.start as usize + data.length as usize);
-            module.data().get(start..end).ok_or(out_of_bounds)?
+            info.module.data().get(start..end).ok_or(out_of_bounds)?
         };
         let end = source as usize + length as usize;
         let bytes = bytes.get(source as usize..end).ok_or(out_of_bounds)?;
-        let region = self.region_of_memory(memory).ok_or(out_of_bounds)?;
+        let region = self.regions.get(memory.region as usize).ok_or(out_of_bounds)?;
         if destination as usize + length as usize > region.memory_bytes() {
             return Err(out_of_bounds);
         }

@@ -6,7 +6,7 @@
 //! - `shown`: names from modules, made harmless
 //! - `layout`: numbers from `spec/sandbox.rules`; `sys`: system calls; `manifest`, `image`: what the compiler hands over
 //! - `memory`: reservations; `pool`, `dirty`: their reuse; `store`: functions, tables, memories, globals, instances
-//! - `enter`: the code between host and guest; `gates`: services for guest code
+//! - `enter`: the code between host and guest; `leaf`: the gate's entry; `gates`: services for guest code
 //! - `trap`: reasons and backtraces; `signal`: faults and the timer; `interrupt`: the time limit; `fuel`
 //! - `wasi`: `wasi_snapshot_preview1`
 
@@ -25,6 +25,7 @@ pub mod instance;
 pub mod interrupt;
 #[cfg(not(freestanding))]
 pub mod launch;
+mod leaf;
 pub mod manifest;
 mod memory;
 pub mod pool;

@@ -4,6 +4,7 @@
 //! fixed-size little-endian records and are searched only when a trap is reported. Decoding never panics.
 
 use crate::layout::InstanceShape;
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -166,15 +167,15 @@ pub struct Manifest {
     pub features: u32,
     pub grants: Grants,
     /// Records {start, end, frame size, function or u32::MAX}, by start.
-    pub frames: Vec<u8>,
+    pub frames: Cow<'static, [u8]>,
     /// Records {code offset, trap code or 0 for a return address, Wasm offset}, by code offset.
-    pub sites: Vec<u8>,
+    pub sites: Cow<'static, [u8]>,
     /// Records {function, offset in the name bytes, length}, by function; then the name bytes.
-    pub names: Vec<u8>,
+    pub names: Cow<'static, [u8]>,
     pub name_count: u32,
     /// Lines of the source: `line_count` records of u32 Wasm offset, start and length of a file's name in what follows the
     /// records, line (0: not known); by offset, each holds until the next.
-    pub lines: Vec<u8>,
+    pub lines: Cow<'static, [u8]>,
     pub line_count: u32,
     /// Rules without a proof that the compiler was built with; none in an honest build.
     pub unproved: Vec<String>,
@@ -427,6 +428,15 @@ impl Manifest {
     }
 
     pub fn decode(bytes: &[u8]) -> Result<Manifest, ManifestError> {
+        Manifest::decode_with(bytes, |bytes| Cow::Owned(bytes.to_vec()))
+    }
+
+    /// Decodes bytes that stay: the bulk tables are not copied, so those that are not needed are not even read.
+    pub fn decode_in_place(bytes: &'static [u8]) -> Result<Manifest, ManifestError> {
+        Manifest::decode_with(bytes, Cow::Borrowed)
+    }
+
+    fn decode_with<'a>(bytes: &'a [u8], keep: fn(&'a [u8]) -> Cow<'static, [u8]>) -> Result<Manifest, ManifestError> {
         let mut r = Reader(bytes);
         let name = r.string()?;
         let types =
@@ -497,12 +507,12 @@ impl Manifest {
             timeout,
             fuel,
         };
-        let frames = r.bytes()?.to_vec();
-        let sites = r.bytes()?.to_vec();
+        let frames = keep(r.bytes()?);
+        let sites = keep(r.bytes()?);
         let name_count = r.u32()?;
-        let names = r.bytes()?.to_vec();
+        let names = keep(r.bytes()?);
         let line_count = r.u32()?;
-        let lines = r.bytes()?.to_vec();
+        let lines = keep(r.bytes()?);
         let unproved = r.list(|r| r.string())?;
         Ok(Manifest {
             name,

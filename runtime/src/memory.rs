@@ -93,7 +93,7 @@ pub fn stack(size: usize) -> Result<Reservation, i32> {
 
 /// A memory of this many bytes or more is asked to be backed by huge pages: fewer faults, fewer misses of the TLB. Below, the
 /// kernel's rounding up would cost more than it gains.
-const HUGE_FROM: u64 = 4 << 20;
+const HUGE_FROM: usize = 4 << 20;
 const HUGE_PAGE: usize = 2 << 20;
 
 /// An instance's fields and, above them, its linear memory (which may be absent).
@@ -105,6 +105,7 @@ pub struct Region {
     /// Most pages it may grow to.
     pub limit: u64,
     /// Bytes of fields.
+    #[cfg(not(freestanding))]
     size: usize,
     /// Pages that the current owner began with, and the image behind some of them (0: none).
     #[cfg(not(freestanding))]
@@ -120,30 +121,44 @@ unsafe impl Send for Region {}
 impl Region {
     /// Fields of `size` bytes; memory of `pages` pages if there is one, which may grow to `limit`.
     pub fn new(size: u32, memory: Option<(u64, u64)>) -> Result<Region, i32> {
-        let mut region = Region::empty(size, memory.is_some())?;
         let (pages, limit) = memory.unwrap_or((0, 0));
-        region.limit = limit.min(MEMORY_MAX_PAGES);
-        region.grow(pages).ok_or(errno::ENOMEM)?;
+        let limit = limit.min(MEMORY_MAX_PAGES);
+        if pages > limit {
+            return Err(errno::ENOMEM);
+        }
+        let mut region = Region::reserve(size, memory.map(|(pages, _)| pages))?;
+        region.limit = limit;
+        region.write_u64(INSTANCE_MEMORY_PAGES, pages);
+        region.prefer_huge_pages();
         Ok(region)
     }
 
-    /// A region whose memory, if it is to have one, has no pages yet.
+    /// A region whose memory, if it is to have one, has no pages yet, and may get any number.
+    #[cfg(not(freestanding))]
     pub(crate) fn empty(size: u32, memory: bool) -> Result<Region, i32> {
+        Region::reserve(size, memory.then_some(0))
+    }
+
+    /// Fields, and memory of so many pages.
+    fn reserve(size: u32, memory: Option<u64>) -> Result<Region, i32> {
         let header = header(size);
-        // Without memory a guard page still stands above the fields. A memory begins where a huge page can.
-        let (above, alignment) = match memory {
-            true => (MEMORY_RESERVATION as usize, HUGE_PAGE),
-            false => (PAGE_SIZE as usize, PAGE_SIZE as usize),
-        };
+        let pages = memory.unwrap_or(0);
+        let bytes = (pages * PAGE_SIZE) as usize;
+        // Without memory a guard page still stands above the fields. A memory begins where a huge page can, unless it is small
+        // at first: then it shares what the kernel needs for each 2 MiB with the fields.
+        let above = if memory.is_some() { MEMORY_RESERVATION as usize } else { PAGE_SIZE as usize };
+        let small = pages > 0 && bytes < HUGE_FROM;
+        let alignment = if memory.is_none() || small { PAGE_SIZE as usize } else { HUGE_PAGE };
         let reservation = Reservation::new(header + above + alignment, sys::PROT_NONE)?;
         let fields = (reservation.start as usize + header).next_multiple_of(alignment) - header - reservation.start as usize;
-        reservation.commit(fields, header)?;
+        reservation.commit(fields, header + bytes)?;
         let base = reservation.start.wrapping_add(fields + header);
         Ok(Region {
             reservation,
             base,
-            pages: 0,
+            pages,
             limit: 0,
+            #[cfg(not(freestanding))]
             size: size as usize,
             #[cfg(not(freestanding))]
             first: (0, 0),
@@ -155,10 +170,14 @@ impl Region {
     /// Grows the memory; gives the pages before.
     pub fn grow(&mut self, delta: u64) -> Option<u64> {
         let old = self.extend(delta)?;
-        if self.pages * PAGE_SIZE >= HUGE_FROM {
+        self.prefer_huge_pages();
+        Some(old)
+    }
+
+    fn prefer_huge_pages(&self) {
+        if self.memory_bytes() >= HUGE_FROM {
             sys::prefer_huge_pages(self.base, self.memory_bytes());
         }
-        Some(old)
     }
 
     fn extend(&mut self, delta: u64) -> Option<u64> {

@@ -348,7 +348,4 @@ mod alone {
         pub(crate) fn keep_functions(&self, _: Functions) {}
         pub(crate) fn keep_stack(&self, _: Reservation) {}
     }
-
-    #[derive(Default)]
-    pub struct Prepared;
 }

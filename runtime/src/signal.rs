@@ -6,6 +6,7 @@
 //! notes the trap and continues at the exit that `enter` provides. Everything else goes to whoever handled it before.
 
 use crate::enter::{Context, trap_exit_address};
+use crate::leaf;
 use crate::sys::{self, number};
 use crate::trap;
 
@@ -109,14 +110,16 @@ fn once(action: fn()) {
 
 /// Installs the handlers, and an alternate stack for this thread: each thread that enters guest code needs one.
 pub fn install() {
-    once(|| {
-        for (place, &signal) in SIGNALS.iter().enumerate() {
-            if signal != SIGALRM {
-                install_handler(place, SA_NODEFER);
-            }
-        }
-    });
+    once(install_handlers);
     stack::install();
+}
+
+fn install_handlers() {
+    for (place, &signal) in SIGNALS.iter().enumerate() {
+        if signal != SIGALRM {
+            install_handler(place, SA_NODEFER);
+        }
+    }
 }
 
 /// Installs the timer's handler.
@@ -147,17 +150,15 @@ fn install_handler(place: usize, flags: u64) {
     }
 }
 
-/// Makes every fault that is not the guest's end in `handler`: an executable cut short faults where its pages are missing.
+/// Installs the handlers, and makes every fault that is not the guest's end in `handler`: an executable cut short faults where
+/// its pages are missing.
+#[cfg(freestanding)]
 pub fn guard(handler: extern "C" fn() -> !) {
-    for signal in SIGNALS.into_iter().filter(|signal| *signal != SIGALRM) {
-        let action = SignalAction {
-            handler: handler as *const () as usize,
-            flags: SA_RESTORER | SA_ONSTACK,
-            restorer: vwasm_signal_return as *const () as usize,
-            mask: 0,
-        };
-        // SAFETY: the kernel copies the structure.
-        unsafe { sys::syscall(number::RT_SIGACTION, [signal, &raw const action as usize, 0, 8, 0, 0]) };
+    once(install_handlers);
+    let action = SignalAction { handler: handler as *const () as usize, ..NO_ACTION };
+    for place in 0..SIGNALS.len() - 1 {
+        // SAFETY: there is one thread, and what the handlers run before this is written is the default.
+        unsafe { (&raw mut PREVIOUS).cast::<SignalAction>().add(place).write(action) };
     }
 }
 
@@ -250,6 +251,12 @@ extern "C" fn handle(signal: i32, info: *mut u8, ucontext: *mut u8) {
             return chain(signal, code, info, ucontext);
         }
         let on_guest_stack = ((*context).stack_low..(*context).stack_high).contains(&rsp);
+        // What the gate does on the guest's stack counts as the guest's call of it.
+        let (pc, rsp) = if on_guest_stack && from_timer && leaf::contains(pc) {
+            ((rsp as *const u64).read(), rsp + 8)
+        } else {
+            (pc, rsp)
+        };
         let noted = if !on_guest_stack {
             None
         } else if from_timer {

@@ -8,7 +8,7 @@ use crate::enter::{CallFrame, Context};
 use crate::layout::*;
 use crate::manifest::*;
 use crate::memory::*;
-use crate::pool::{Pool, Prepared};
+use crate::pool::Pool;
 use crate::sys;
 use crate::trap::{self, Trap, TrapKind};
 use alloc::boxed::Box;
@@ -84,7 +84,8 @@ pub struct Module {
     /// The defined functions that need a record, because a reference to them may exist; in order.
     pub(crate) referable: Vec<u32>,
     pub(crate) types: Vec<Arc<FunctionType>>,
-    pub(crate) prepared: Prepared,
+    #[cfg(not(freestanding))]
+    pub(crate) prepared: crate::pool::Prepared,
 }
 
 /// The defined functions, by ordinal, that are exported, start the module, or stand in a constant expression or `ref.func`.
@@ -145,7 +146,8 @@ impl Module {
             data: data.0,
             data_length: data.1,
             _reservation: owner,
-            prepared: Prepared::default(),
+            #[cfg(not(freestanding))]
+            prepared: crate::pool::Prepared::default(),
         }
     }
 
@@ -333,7 +335,6 @@ const STACK_MINIMUM: u64 = 4096;
 impl Store {
     pub fn new(config: Config) -> Result<Box<Store>, i32> {
         crate::signal::install();
-        crate::enter::prepare();
         let stack = config.pool.stack(config.stack_size.clamp(STACK_MINIMUM, 1 << 40) as usize)?;
         let mut store = Box::new(Store {
             context: Box::new(Context::default()),

@@ -79,3 +79,70 @@ fn known_lengths_do_what_unknown_ones_do() {
     assert!(report.failures.is_empty(), "{:?}", &report.failures[..report.failures.len().min(5)]);
     println!("{} assertions", report.passed);
 }
+
+/// Short copies and fills are done in the gate itself where the memory is the instance's own, all others by the handler behind
+/// it: both do what slices do, for every length around the border, every overlap, and at both ends of memory.
+#[test]
+fn own_memory_and_imported() {
+    use vwasm::embed::{Engine, Linker, Module, Store};
+    const FUNCTIONS: &str = r#"
+        (func (export "copy") (param i32 i32 i32) (memory.copy (local.get 0) (local.get 1) (local.get 2)))
+        (func (export "fill") (param i32 i32 i32) (memory.fill (local.get 0) (local.get 1) (local.get 2)))"#;
+    const SIZE: usize = 65536;
+    let engine = Engine::default();
+    let mut store = Store::new(&engine).unwrap();
+    let owner = format!("(module (memory (export \"memory\") 1) {FUNCTIONS})");
+    let owner = Linker::new().instantiate(&mut store, &Module::new(&engine, owner.as_bytes()).unwrap()).unwrap();
+    let memory = owner.memory(&store).unwrap();
+    let user = format!("(module (import \"owner\" \"memory\" (memory 1)) {FUNCTIONS})");
+    let mut linker = Linker::new();
+    linker.instance(&store, "owner", owner).unwrap();
+    let user = linker.instantiate(&mut store, &Module::new(&engine, user.as_bytes()).unwrap()).unwrap();
+
+    let pattern: Vec<u8> = (0..SIZE).map(|n| (n * 37 + n / 251) as u8).collect();
+    let mut random = vwasm_tests::random::Random(1);
+    for instance in [owner, user] {
+        let copy = instance.typed_func::<(i32, i32, i32), ()>(&store, "copy").unwrap();
+        let fill = instance.typed_func::<(i32, i32, i32), ()>(&store, "fill").unwrap();
+        for length in 0..300usize {
+            for case in 0..200usize {
+                // Distances that overlap by little and by much, and both ends.
+                let source = match case {
+                    0 => 0,
+                    1 => SIZE - length,
+                    _ => 1000 + random.below(64) as usize,
+                };
+                let target = match case {
+                    0 | 3 => SIZE - length,
+                    1 | 4 => 0,
+                    5..100 => source - 47 + (case - 5),
+                    _ => source - length + random.below(2 * length as u64 + 1) as usize,
+                };
+                let (low, high) = (source.min(target).saturating_sub(64), (source.max(target) + length + 64).min(SIZE));
+                memory.data_mut(&mut store).unwrap()[low..high].copy_from_slice(&pattern[low..high]);
+                let mut expected = pattern[low..high].to_vec();
+                let arguments = (target as i32, source as i32, length as i32);
+                if case % 2 == 0 {
+                    expected.copy_within(source - low..source - low + length, target - low);
+                    copy.call(&mut store, arguments).unwrap();
+                } else {
+                    expected[target - low..target - low + length].fill(source as u8);
+                    fill.call(&mut store, arguments).unwrap();
+                }
+                let found = &memory.data(&store).unwrap()[low..high];
+                assert!(found == expected, "case {case}: {length} bytes from {source} to {target}");
+            }
+            // Beyond the end nothing is written.
+            memory.data_mut(&mut store).unwrap().copy_from_slice(&pattern);
+            let beyond = (SIZE - length + 1) as i32;
+            for (target, source) in [(beyond, 0), (0, beyond), (-1, 0), (0, -1)] {
+                let outside = length > 0 || target < 0 || source < 0 || target.max(source) > SIZE as i32;
+                assert_eq!(copy.call(&mut store, (target, source, length as i32)).is_err(), outside, "{target} {source}");
+                if target != 0 {
+                    assert!(fill.call(&mut store, (target, 7, length as i32)).is_err(), "{target}");
+                }
+            }
+            assert!(memory.data(&store).unwrap() == pattern);
+        }
+    }
+}

@@ -30,12 +30,17 @@ const IMPORTS: &str = r#"
     (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))"#;
 
 /// What a guest may be at; each goes on until it is ended.
-const WORK: [(&str, &str); 12] = [
+const WORK: [(&str, &str); 13] = [
     ("loop", "(loop (br 0))"),
     ("recursion", "(loop (call $deep (i32.const 1000)) (br 0))"),
     ("memory.fill", "(loop (memory.fill (i32.const 0) (i32.const 7) (i32.const 0x3fffffff)) (br 0))"),
     ("memory.copy up", "(loop (memory.copy (i32.const 1) (i32.const 0) (i32.const 0x3ffffff0)) (br 0))"),
     ("memory.copy down", "(loop (memory.copy (i32.const 0) (i32.const 1) (i32.const 0x3ffffff0)) (br 0))"),
+    (
+        "short copies",
+        "(i32.store (i32.const 0x20000000) (i32.const 100))
+         (loop (memory.copy (i32.const 1) (i32.const 0) (i32.load (i32.const 0x20000000))) (br 0))",
+    ),
     ("table.fill", "(loop (table.fill (i32.const 0) (ref.func $deep) (i32.const 9000000)) (br 0))"),
     ("table.copy", "(loop (table.copy (i32.const 1) (i32.const 0) (i32.const 8999999)) (br 0))"),
     ("small gates", "(loop (table.set (i32.const 1) (ref.func $deep)) (br 0))"),

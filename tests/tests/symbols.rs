@@ -63,7 +63,7 @@ fn hostile_names() {
         }
         text.extend_from_slice(name.as_bytes());
     }
-    module.manifest.names = [records, text].concat();
+    module.manifest.names = [records, text].concat().into();
     module.manifest.name_count = names.len() as u32;
     let found = symbols(&vwasm::image::executable(&module).unwrap());
     for ((name, ..), wanted) in found.iter().zip([
@@ -80,7 +80,7 @@ fn hostile_names() {
         assert_eq!(name, wanted);
     }
     // Records that point nowhere name nothing.
-    module.manifest.names.truncate(40);
+    module.manifest.names.to_mut().truncate(40);
     let found = symbols(&vwasm::image::executable(&module).unwrap());
     assert_eq!(found[8].0, "wasm_function_8");
 }

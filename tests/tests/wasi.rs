@@ -318,6 +318,39 @@ fn files_and_output() {
     assert_eq!(status, Some(8)); // `badf`
 }
 
+/// Standard streams take and give megabytes, a piece at a time, whatever they are.
+#[test]
+fn large_transfers() {
+    let copies = r#"(module
+      (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+      (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+      (memory (export "memory") 64)
+      (func (export "_start") (local $have i32)
+        (loop $more
+          (i32.store (i32.const 0) (i32.add (i32.const 65536) (local.get $have)))
+          (i32.store (i32.const 4) (i32.sub (i32.const 3500000) (local.get $have)))
+          (if (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 16)) (then unreachable))
+          (local.set $have (i32.add (local.get $have) (i32.load (i32.const 16))))
+          (br_if $more (i32.load (i32.const 16))))
+        ;; All of it with one call.
+        (i32.store (i32.const 0) (i32.const 65536))
+        (i32.store (i32.const 4) (local.get $have))
+        (if (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 16)) (then unreachable))
+        (if (i32.ne (i32.load (i32.const 16)) (local.get $have)) (then unreachable))))"#;
+    let directory = Directory::new("large");
+    let program = executable(&directory, "program", copies.as_bytes(), nothing());
+    let text: Vec<u8> = (0..3_300_000u32).map(|n| (n * 7 + n / 1000) as u8).collect();
+    let (input, output) = (directory.path().join("input"), directory.path().join("output"));
+    std::fs::write(&input, &text).unwrap();
+    let open = || std::fs::File::open(&input).unwrap();
+    let status = Command::new(&program).stdin(open()).stdout(std::fs::File::create(&output).unwrap()).status().unwrap();
+    assert_eq!(status.code(), Some(0));
+    assert!(std::fs::read(&output).unwrap() == text);
+    let piped = Command::new(&program).stdin(open()).output().unwrap();
+    assert_eq!(piped.status.code(), Some(0));
+    assert!(piped.stdout == text);
+}
+
 // -- confinement --
 
 #[test]

@@ -133,7 +133,7 @@ const NEEDED: &[(&str, &[usize])] = &[
     ("sock_shutdown", &[number::SHUTDOWN]),
 ];
 
-fn allowed(manifest: &Manifest) -> Vec<usize> {
+pub fn allowed(manifest: &Manifest) -> Vec<usize> {
     let mut allowed = ALWAYS.to_vec();
     let paths = !manifest.grants.directories.is_empty();
     for import in &manifest.imports {
@@ -154,11 +154,11 @@ fn allowed(manifest: &Manifest) -> Vec<usize> {
 /// The kernel's struct sock_filter.
 #[derive(Clone, Copy)]
 #[repr(C)]
-struct Step {
-    code: u16,
-    if_true: u8,
-    if_false: u8,
-    value: u32,
+pub struct Step {
+    pub code: u16,
+    pub if_true: u8,
+    pub if_false: u8,
+    pub value: u32,
 }
 
 /// Loads a word of the call's description.
@@ -180,58 +180,75 @@ const fn argument(n: u32) -> u32 {
     16 + 8 * n
 }
 
-fn step(code: u16, value: u32, if_true: u8, if_false: u8) -> Step {
-    Step { code, if_true, if_false, value }
+/// A filter from its end to its beginning, because jumps go forward only. Steps are named by how many follow them.
+struct Program(Vec<Step>);
+
+impl Program {
+    /// Puts a step in front of the others; a jump goes to one of two of them.
+    fn push(&mut self, code: u16, value: u32, [then, otherwise]: [usize; 2]) -> Result<usize, i32> {
+        const EINVAL: i32 = 22;
+        let here = self.0.len();
+        let over = |to: usize| u8::try_from(here - to - 1).map_err(|_| EINVAL);
+        self.0.push(Step { code, if_true: over(then)?, if_false: over(otherwise)?, value });
+        Ok(here)
+    }
+
+    /// One that goes on with the step behind it, or with none.
+    fn plain(&mut self, code: u16, value: u32) -> Result<usize, i32> {
+        let here = self.0.len();
+        self.0.push(Step { code, if_true: 0, if_false: 0, value });
+        Ok(here)
+    }
+
+    /// Finds the range that a number below `end` is in, and goes to its step. The kernel tries a filter for every number that
+    /// there is when it is installed, and compiles it: so numbers are halved, not ranges, and ends are shared.
+    fn choice(&mut self, ranges: &[(u32, usize)], end: u32) -> Result<usize, i32> {
+        let &[(first, step), ref rest @ ..] = ranges else { return self.plain(RETURN, KILL_PROCESS) };
+        let middle = first.midpoint(end);
+        let Some(split) = (1..=rest.len()).min_by_key(|&n| ranges[n].0.abs_diff(middle)) else { return Ok(step) };
+        let (low, high) = ranges.split_at(split);
+        let above = self.choice(high, end)?;
+        let below = self.choice(low, high[0].0)?;
+        self.push(JUMP_IF_AT_LEAST, high[0].0, [above, below])
+    }
 }
 
-/// A filter that lets these system calls through, some only with harmless arguments.
-fn filter(allowed: &[usize]) -> Result<Vec<Step>, i32> {
-    let mut steps = Vec::from([
-        step(LOAD, ARCHITECTURE, 0, 0),
-        step(JUMP_IF_EQUAL, X86_64, 1, 0),
-        step(RETURN, KILL_PROCESS, 0, 0),
-        step(LOAD, NUMBER, 0, 0),
-    ]);
-    steps.extend(choice(allowed)?);
-    Ok(steps)
-}
-
-/// Finds a call among some, in order of their numbers. By halves: the kernel tries a filter for every number there is when it
-/// is installed, so a list would cost more time than all else at start.
-fn choice(allowed: &[usize]) -> Result<Vec<Step>, i32> {
-    const EINVAL: i32 = 22;
+/// A filter that lets these system calls through, in order of their numbers, some only with harmless arguments.
+pub fn filter(allowed: &[usize]) -> Result<Vec<Step>, i32> {
     const F_SETFL: u32 = 4;
-    const LEAF: usize = 2;
-    let mut steps = Vec::new();
-    if allowed.len() > LEAF {
-        let (low, high) = allowed.split_at(allowed.len() / 2);
-        let (below, above) = (choice(low)?, choice(high)?);
-        let over = u8::try_from(below.len()).map_err(|_| EINVAL)?;
-        steps.push(step(JUMP_IF_AT_LEAST, high[0] as u32, over, 0));
-        steps.extend(below);
-        steps.extend(above);
-        return Ok(steps);
-    }
+    /// About how many system calls there are; only to be quick.
+    const NUMBERS: u32 = 480;
+    let mut program = Program(Vec::new());
+    let kill = program.plain(RETURN, KILL_PROCESS)?;
+    let allow = program.plain(RETURN, ALLOW)?;
+    // Memory never becomes executable.
+    program.push(JUMP_IF_ANY_BIT, sys::PROT_EXEC as u32, [kill, allow])?;
+    let protection = program.plain(LOAD, argument(2))?;
+    program.push(JUMP_IF_EQUAL, F_SETFL, [allow, kill])?;
+    let command = program.plain(LOAD, argument(1))?;
+    let step = |call: usize| match call {
+        number::MMAP | number::MPROTECT => protection,
+        number::FCNTL => command,
+        _ => allow,
+    };
+    // Each range begins at a number and goes to a step, beside which its neighbours go to others.
+    let mut ranges = Vec::from([(0, kill)]);
     for &call in allowed {
-        let condition = match call {
-            // Memory never becomes executable.
-            number::MMAP | number::MPROTECT => {
-                [step(LOAD, argument(2), 0, 0), step(JUMP_IF_ANY_BIT, sys::PROT_EXEC as u32, 1, 0)]
+        for (from, step) in [(call as u32, step(call)), (call as u32 + 1, kill)] {
+            if ranges.last().is_some_and(|last| last.0 == from) {
+                ranges.pop();
             }
-            number::FCNTL => [step(LOAD, argument(1), 0, 0), step(JUMP_IF_EQUAL, F_SETFL, 0, 1)],
-            _ => {
-                steps.push(step(JUMP_IF_EQUAL, call as u32, 0, 1));
-                steps.push(step(RETURN, ALLOW, 0, 0));
-                continue;
+            if ranges.last().is_none_or(|last| last.1 != step) {
+                ranges.push((from, step));
             }
-        };
-        steps.push(step(JUMP_IF_EQUAL, call as u32, 0, 4));
-        steps.extend(condition);
-        steps.push(step(RETURN, ALLOW, 0, 0));
-        steps.push(step(RETURN, KILL_PROCESS, 0, 0));
+        }
     }
-    steps.push(step(RETURN, KILL_PROCESS, 0, 0));
-    Ok(steps)
+    program.choice(&ranges, NUMBERS)?;
+    let number = program.plain(LOAD, NUMBER)?;
+    program.push(JUMP_IF_EQUAL, X86_64, [number, kill])?;
+    program.plain(LOAD, ARCHITECTURE)?;
+    program.0.reverse();
+    Ok(program.0)
 }
 
 fn seccomp(steps: &[Step]) -> Result<(), i32> {

@@ -1,6 +1,7 @@
 //! The stub's heap, and the memory functions that compiled Rust calls.
 //!
-//! Blocks up to 32 KiB come in powers of two from free lists, larger ones from the system. One thread only.
+//! Blocks up to 32 KiB come in powers of two from free lists, larger ones from the system. They are cut from a chunk one behind
+//! the other, so that few pages are touched. One thread only.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::arch::asm;
@@ -26,14 +27,17 @@ unsafe impl Sync for Heap {}
 static HEAP: Heap =
     Heap(UnsafeCell::new(Lists { free: [core::ptr::null_mut(); CLASSES], chunk: core::ptr::null_mut(), left: 0 }));
 
+/// Alignment of every block.
+const ALIGNMENT: usize = 16;
+
 /// Class of a block, or none if the system provides it.
 fn class(layout: Layout) -> Option<usize> {
-    let size = layout.size().max(layout.align()).max(16).next_power_of_two();
-    let class = size.trailing_zeros() as usize - 4;
-    (class < CLASSES).then_some(class)
+    let size = layout.size().max(ALIGNMENT).next_power_of_two();
+    let class = size.trailing_zeros() as usize - ALIGNMENT.trailing_zeros() as usize;
+    (class < CLASSES && layout.align() <= ALIGNMENT).then_some(class)
 }
 
-// SAFETY: blocks are disjoint, as large as asked for, aligned to their power-of-two size, and unused until freed.
+// SAFETY: blocks are disjoint, as large as asked for, aligned to 16 bytes or a page, and unused until freed.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some(class) = class(layout) else {
@@ -51,14 +55,15 @@ unsafe impl GlobalAlloc for Heap {
             lists.free[class] = unsafe { block.cast::<*mut u8>().read() };
             return block;
         }
-        let size = 16 << class;
-        let skip = (lists.chunk as usize).wrapping_neg() & (size - 1);
-        if lists.left < skip + size {
+        let size = ALIGNMENT << class;
+        if lists.left < size {
             let Ok(chunk) = sys::map(CHUNK, sys::PROT_READ | sys::PROT_WRITE) else { return core::ptr::null_mut() };
             (lists.chunk, lists.left) = (chunk, CHUNK);
-            return self.from_chunk(lists, size, (chunk as usize).wrapping_neg() & (size - 1));
         }
-        self.from_chunk(lists, size, skip)
+        let block = lists.chunk;
+        lists.chunk = block.wrapping_add(size);
+        lists.left -= size;
+        block
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
@@ -75,14 +80,40 @@ unsafe impl GlobalAlloc for Heap {
     }
 }
 
-impl Heap {
-    fn from_chunk(&self, lists: &mut Lists, size: usize, skip: usize) -> *mut u8 {
-        let block = lists.chunk.wrapping_add(skip);
-        lists.chunk = block.wrapping_add(size);
-        lists.left -= skip + size;
-        block
+/// Copies up to 64 bytes as if through a buffer: from both ends, which may overlap in the middle.
+///
+/// # Safety
+/// As C's memmove, and `count` is at most 64.
+unsafe fn move_few(to: *mut u8, from: *const u8, count: usize) {
+    /// Two units, one at each end.
+    ///
+    /// # Safety
+    /// The ranges must be at least as long as the unit.
+    unsafe fn ends<T>(to: *mut u8, from: *const u8, count: usize) {
+        let last = count - size_of::<T>();
+        // SAFETY: as the caller promises. Both are read before one is written.
+        unsafe {
+            let ends = (from.cast::<T>().read_unaligned(), from.add(last).cast::<T>().read_unaligned());
+            to.cast::<T>().write_unaligned(ends.0);
+            to.add(last).cast::<T>().write_unaligned(ends.1);
+        }
+    }
+    // SAFETY: the ranges are as long as the caller says.
+    unsafe {
+        match count {
+            33.. => ends::<[u128; 2]>(to, from, count),
+            16.. => ends::<u128>(to, from, count),
+            8.. => ends::<u64>(to, from, count),
+            4.. => ends::<u32>(to, from, count),
+            2.. => ends::<u16>(to, from, count),
+            1 => to.write(from.read()),
+            0 => {}
+        }
     }
 }
+
+/// The processor's own copying takes a while to begin.
+const FEW: usize = 64;
 
 /// # Safety
 /// As C's memcpy.
@@ -90,8 +121,12 @@ impl Heap {
 unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
     // SAFETY: the caller's ranges are valid and disjoint.
     unsafe {
-        asm!("rep movsb", inout("rcx") count => _, inout("rdi") to => _, inout("rsi") from => _, options(nostack, preserves_flags))
-    };
+        if count <= FEW {
+            move_few(to, from, count);
+        } else {
+            asm!("rep movsb", inout("rcx") count => _, inout("rdi") to => _, inout("rsi") from => _, options(nostack, preserves_flags));
+        }
+    }
     to
 }
 
@@ -99,22 +134,33 @@ unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, count: usize) -> *mut 
 /// As C's memmove.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
-    if (to as usize).wrapping_sub(from as usize) >= count {
-        // SAFETY: copying upwards never overwrites what is still to be read.
+    let ahead = (from as usize).wrapping_sub(to as usize);
+    if count <= FEW || (ahead.wrapping_neg() >= count && ahead >= FEW) {
+        // SAFETY: few are copied as if through a buffer, and copying upwards never overwrites what is still to be read.
         unsafe { memcpy(to, from, count) };
         return to;
     }
-    // SAFETY: the caller's ranges are valid; copying downwards, by words where both ends allow, reads before it overwrites.
+    if ahead < FEW {
+        // The processor's own copying goes byte by byte where the distance is small.
+        // SAFETY: the caller's ranges are valid; copying upwards, each piece is read before it or what is before it is written.
+        unsafe {
+            let mut done = 0;
+            while count - done > FEW {
+                to.add(done).cast::<[u128; 2]>().write_unaligned(from.add(done).cast::<[u128; 2]>().read_unaligned());
+                done += size_of::<[u128; 2]>();
+            }
+            move_few(to.add(done), from.add(done), count - done);
+        }
+        return to;
+    }
+    // SAFETY: the caller's ranges are valid; copying downwards, each piece is read before it or what is behind it is written.
     unsafe {
         let mut left = count;
-        while left >= 8 && (to as usize).wrapping_sub(from as usize) >= 8 {
-            left -= 8;
-            to.add(left).cast::<u64>().write_unaligned(from.add(left).cast::<u64>().read_unaligned());
+        while left > FEW {
+            left -= size_of::<[u128; 2]>();
+            to.add(left).cast::<[u128; 2]>().write_unaligned(from.add(left).cast::<[u128; 2]>().read_unaligned());
         }
-        while left > 0 {
-            left -= 1;
-            to.add(left).write_volatile(from.add(left).read_volatile());
-        }
+        move_few(to, from, left);
     }
     to
 }
@@ -134,11 +180,18 @@ unsafe extern "C" fn memset(to: *mut u8, byte: i32, count: usize) -> *mut u8 {
 /// As C's memcmp.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memcmp(a: *const u8, b: *const u8, count: usize) -> i32 {
-    for n in 0..count {
-        // SAFETY: the caller's ranges are valid. Volatile, or the loop would become a call of itself.
-        let (x, y) = unsafe { (a.add(n).read_volatile(), b.add(n).read_volatile()) };
-        if x != y {
-            return i32::from(x) - i32::from(y);
+    let mut n = 0;
+    // SAFETY: below the count. Volatile, or the loops would become calls of this function.
+    unsafe {
+        while count - n >= 8 && a.add(n).cast::<u64>().read_unaligned() == b.add(n).cast::<u64>().read_unaligned() {
+            n += 8;
+        }
+        while n < count {
+            let (x, y) = (a.add(n).read_volatile(), b.add(n).read_volatile());
+            if x != y {
+                return i32::from(x) - i32::from(y);
+            }
+            n += 1;
         }
     }
     0

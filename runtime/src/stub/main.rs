@@ -47,18 +47,18 @@ extern "C" fn fault() -> ! {
     damaged()
 }
 
-/// A NUL-terminated string of the process's arguments or environment.
+/// A NUL-terminated string of the process's arguments or environment, which stay.
 ///
 /// # Safety
 /// The pointer must come from the kernel's initial stack.
-unsafe fn c_string(pointer: *const u8) -> Vec<u8> {
+unsafe fn c_string(pointer: *const u8) -> &'static [u8] {
     let mut length = 0;
-    // SAFETY: the kernel's strings end with a NUL.
+    // SAFETY: the kernel's strings end with a NUL, and nothing writes to them.
     unsafe {
         while *pointer.add(length) != 0 {
             length += 1;
         }
-        core::slice::from_raw_parts(pointer, length).to_vec()
+        core::slice::from_raw_parts(pointer, length)
     }
 }
 
@@ -67,17 +67,17 @@ unsafe fn c_string(pointer: *const u8) -> Vec<u8> {
 struct Wishes {
     show_grants: bool,
     trace: bool,
-    narrow: Vec<u8>,
+    narrow: &'static [u8],
 }
 
 impl Wishes {
-    fn read(&mut self, variable: &[u8]) {
+    fn read(&mut self, variable: &'static [u8]) {
         match variable {
             b"VWASM_SHOW_GRANTS=1" => self.show_grants = true,
             b"VWASM_TRACE=wasi" => self.trace = true,
             _ => {
                 if let Some(list) = variable.strip_prefix(b"VWASM_NARROW=") {
-                    self.narrow = list.to_vec();
+                    self.narrow = list;
                 }
             }
         }
@@ -111,11 +111,11 @@ extern "C" fn main(stack: *const usize) -> ! {
     // SAFETY: the kernel's initial stack: argument count, argument pointers, NULL, environment pointers, NULL.
     let (arguments, wishes) = unsafe {
         let count = *stack;
-        let arguments: Vec<Vec<u8>> = (0..count).map(|n| c_string(*stack.add(1 + n) as *const u8)).collect();
+        let arguments: Vec<Vec<u8>> = (0..count).map(|n| c_string(*stack.add(1 + n) as *const u8).to_vec()).collect();
         let mut environment = stack.add(2 + count);
         let mut wishes = Wishes::default();
         while *environment != 0 {
-            wishes.read(&c_string(*environment as *const u8));
+            wishes.read(c_string(*environment as *const u8));
             environment = environment.add(1);
         }
         (arguments, wishes)
@@ -129,13 +129,13 @@ extern "C" fn main(stack: *const usize) -> ! {
     if !header.is_placed() {
         damaged();
     }
-    // SAFETY: the header says where the mapped manifest is; if the file ends before it does, the handler of `guard` ends the
-    // process.
+    // SAFETY: the header says where the manifest is mapped, for the life of the process; if the file ends before it does, the
+    // handler of `guard` ends the process.
     let manifest = unsafe { core::slice::from_raw_parts(header.manifest as *const u8, header.manifest_length as usize) };
-    let decoded = Manifest::decode(manifest).ok();
+    let decoded = Manifest::decode_in_place(manifest).ok();
     let fits = |manifest: &Manifest| manifest.is_consistent(header.code_length, header.data_length);
     let Some(mut manifest) = decoded.filter(fits) else { damaged() };
-    let narrow = String::from_utf8_lossy(&wishes.narrow);
+    let narrow = String::from_utf8_lossy(wishes.narrow);
     let confined = narrow::narrow(&mut manifest.grants, &narrow)
         .unwrap_or_else(|item| fail(&format!("VWASM_NARROW: `{}` is not understood", shown(item))));
     if wishes.show_grants {

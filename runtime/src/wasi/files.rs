@@ -3,6 +3,7 @@
 use super::abi::{Errno, Failure, Layout, Memory, Result, Stat, entry_type, fdflags, filetype, flags, rights};
 use super::descriptors::{Descriptor, Kind};
 use super::{Wasi, call, call_again};
+use crate::interrupt::{self, FILE_AT_ONCE};
 use crate::sys::number;
 use alloc::vec::Vec;
 
@@ -43,9 +44,6 @@ enum Transfer {
     Read,
     Write,
 }
-
-/// Most bytes moved between two looks at the clock: the kernel does not stop for a signal while it copies to or from a file.
-const AT_ONCE: usize = 8 << 20;
 
 /// At most `most` bytes of the buffers, behind the first `skip`.
 fn part(vectors: &[[usize; 2]], skip: usize, most: usize) -> Vec<[usize; 2]> {
@@ -207,7 +205,9 @@ impl Wasi {
         let offset = offset.unwrap_or(0);
         let mut moved = 0;
         loop {
-            let piece = if descriptor.kind == Kind::File { part(&vectors, moved, AT_ONCE) } else { vectors.clone() };
+            // Standard streams may be files too. What is sent to a socket may be one message.
+            let whole = descriptor.kind == Kind::Socket;
+            let piece = if whole { vectors.clone() } else { part(&vectors, moved, FILE_AT_ONCE) };
             let args = [descriptor.fd as usize, piece.as_ptr() as usize, piece.len(), offset as usize + moved, 0, 0];
             match call_again(number, args) {
                 // A standard stream blocks for the program, whatever whoever shares it has made of it.
@@ -219,12 +219,14 @@ impl Wasi {
                 outcome => {
                     let count = outcome?;
                     moved += count;
-                    if count < AT_ONCE || descriptor.kind != Kind::File {
+                    // More would have to be waited for where it comes from a stream.
+                    let waits = descriptor.kind != Kind::File && way == Transfer::Read;
+                    if count < FILE_AT_ONCE || whole || waits {
                         break;
                     }
                 }
             }
-            if crate::interrupt::pending() {
+            if interrupt::pending() {
                 return Err(Failure::Timeout);
             }
         }
@@ -281,6 +283,9 @@ impl Wasi {
         // A cookie that the kernel never gave has nothing behind it.
         let mut more = length > 0 && call(number::LSEEK, [fd, cookie as usize, 0, 0, 0, 0]).is_ok();
         while more {
+            if interrupt::pending() {
+                return Err(Failure::Timeout);
+            }
             let bytes = core::mem::size_of_val(&entries);
             let count = match call_again(number::GETDENTS64, [fd, entries.as_mut_ptr() as usize, bytes, 0, 0, 0]) {
                 Err(Failure::Errno(Errno::NOENT)) => 0, // removed, and so empty

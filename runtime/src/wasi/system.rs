@@ -2,6 +2,7 @@
 
 use super::abi::{Errno, Failure, Memory, Result};
 use super::{Wasi, call, call_again};
+use crate::interrupt::{self, RANDOM_AT_ONCE};
 use crate::sys::number;
 use alloc::vec::Vec;
 
@@ -47,14 +48,12 @@ impl Wasi {
     }
 
     pub(super) fn random_get(&mut self, memory: &mut Memory, args: &[u64]) -> Result<()> {
-        // The kernel does not stop for a signal in less than this.
-        const AT_ONCE: usize = 1 << 20;
         let mut bytes = memory.bytes_mut(args[0], args[1])?;
         while !bytes.is_empty() {
-            let length = bytes.len().min(AT_ONCE);
+            let length = bytes.len().min(RANDOM_AT_ONCE);
             let count = call_again(number::GETRANDOM, [bytes.as_mut_ptr() as usize, length, 0, 0, 0, 0])?;
             bytes = &mut bytes[count..];
-            if crate::interrupt::pending() {
+            if interrupt::pending() {
                 return Err(Failure::Timeout);
             }
         }
