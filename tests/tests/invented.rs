@@ -44,11 +44,16 @@ const CONDITIONS: [[Code; 3]; 8] = [
     [Code::Jp_rel32_64, Code::Cmovp_r64_rm64, Code::Cmovp_r32_rm32],
 ];
 
+/// A register zero-extended from its lower half.
+fn narrowed(n: usize) -> Part {
+    i!(Mov_r32_rm32 NARROW[n], NARROW[n])
+}
+
 struct Author(Random);
 
 impl Author {
-    fn one<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.0.below(of.len())]
+    fn one<T: Clone>(&mut self, of: &[T]) -> T {
+        of[self.0.below(of.len())].clone()
     }
 
     /// Few registers, so that they meet.
@@ -168,12 +173,35 @@ impl Author {
     /// What rarely comes about by chance, with chances in between.
     fn phrase(&mut self) -> Vec<Part> {
         let mut parts = Vec::new();
-        match self.0.below(3) {
+        match self.0.below(5) {
             0 => slot(&mut parts),
             1 => {
                 slot(&mut parts);
                 parts.extend([signature(self.0.below(3) as u32), check_signature(), jump(Code::Jne_rel32_64, 9)]);
-                parts.push(i!(Call_rm64 at(RAX, 0)));
+                let word = at(RSP, 8 * self.0.below(4) as i64);
+                let reload = i!(Mov_r64_rm64 RAX, word);
+                parts.extend([i!(Mov_rm64_r64 word, RAX), i!(Call_rm64 at(RAX, 0)), reload, i!(Call_rm64 at(RAX, 0))]);
+            }
+            // A spill, something that touches the word or not, and an access with what stands there.
+            2 | 3 => {
+                let (n, word) = (self.place(), 8 * self.0.below(4) as i64);
+                let touched = at(RSP, word + self.one(&[-4, 4, 4, 8]));
+                parts.extend([
+                    self.one(&[narrowed(n), i!(And_rm64_imm8 WIDE[n], 127), i!(Shr_rm64_imm8 WIDE[n], 32u32)]),
+                    i!(Mov_rm64_r64 at(RSP, word), WIDE[n]),
+                ]);
+                match self.0.below(5) {
+                    0 => parts.push(i!(Mov_rm32_r32 touched, self.narrow())),
+                    1 => parts.push(i!(Mov_rm64_r64 touched, self.wide())),
+                    2 => parts.extend([i!(Add_rm64_imm8 RSP, 8), i!(Sub_rm64_imm8 RSP, 8)]),
+                    3 => parts.push(call(self.one(&[1, 2]))),
+                    _ => {}
+                }
+                let n = self.place();
+                parts.extend([
+                    i!(Mov_r64_rm64 WIDE[n], at(RSP, word)),
+                    i!(Mov_r32_rm32 self.narrow(), m(R15, WIDE[n], 1, 0)),
+                ]);
             }
             _ => parts.extend([
                 i!(Mov_r32_imm32 EAX, 1),
