@@ -77,7 +77,7 @@ fn host_by_any_slot(store: &mut Store, instance: u32, frame: &mut GateFrame) -> 
 }
 
 fn host_call(store: &mut Store, instance: u32, reference: u32, frame: &mut GateFrame) -> u32 {
-    let host = store.function_info.get(reference as usize).and_then(|info| info.host);
+    let host = store.functions.get(reference).and_then(|record| record.host());
     let (Some(host), Some(ty)) = (host, store.function_type(reference).cloned()) else {
         return leave(store, frame, Trap::host("not a host function"));
     };

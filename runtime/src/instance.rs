@@ -4,7 +4,7 @@ use crate::layout::*;
 use crate::manifest::*;
 use crate::memory::FunctionRecord;
 use crate::shown::shown;
-use crate::store::{Extern, FunctionInfo, Global, Instance, Memory, Module, References, Store, Table};
+use crate::store::{Extern, Global, Instance, Memory, Module, References, Store, Table};
 use crate::trap::Trap;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -119,22 +119,12 @@ impl Store {
         let imported_globals = globals.len();
         let signatures: Vec<u32> = module.types.iter().map(|ty| self.intern(ty)).collect();
         let functions = References { imported, first: self.functions.count };
-        self.function_info.reserve(module.referable.len());
-        for &ordinal in &module.referable {
-            let function = manifest.functions.get(ordinal as usize).ok_or_else(invalid)?;
-            let ty = function.type_index as usize;
-            let signature = *signatures.get(ty).ok_or_else(invalid)?;
-            let far = manifest.far_thunks.get(ty).copied().unwrap_or(u32::MAX);
-            let code = module.code as u64;
-            let record = FunctionRecord {
-                code: code + u64::from(function.code),
-                far: code + u64::from(far),
-                instance: base,
-                signature,
-                reserved: 0,
-            };
-            self.functions.push(record).ok_or_else(|| resources(12))?;
-            self.function_info.push(FunctionInfo { signature, host: None });
+        if module.records.len() != module.referable.len() {
+            return Err(invalid());
+        }
+        for record in &module.records {
+            let signature = *signatures.get(record.signature as usize).ok_or_else(invalid)?;
+            self.functions.push(FunctionRecord { instance: base, signature, ..*record }).ok_or_else(|| resources(12))?;
         }
         for ty in &manifest.tables {
             let slots = self.config.pool.slots(ty.limits.min, ty.limits.max, most).map_err(resources)?;

@@ -318,7 +318,15 @@ pub struct FunctionRecord {
     pub far: u64,
     pub instance: u64,
     pub signature: u32,
-    pub reserved: u32,
+    /// Number of the host function, if it is one.
+    pub host: u32,
+}
+
+impl FunctionRecord {
+    /// The number of a host function, which belongs to no instance.
+    pub fn host(&self) -> Option<u32> {
+        (self.instance == 0).then_some(self.host)
+    }
 }
 
 const _: () = assert!(core::mem::size_of::<FunctionRecord>() == FUNCTION_SIZE as usize);

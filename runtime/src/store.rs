@@ -83,6 +83,8 @@ pub struct Module {
     _reservation: Option<Reservation>,
     /// The defined functions that need a record, because a reference to them may exist; in order.
     pub(crate) referable: Vec<u32>,
+    /// Their records, but for the instance; with the module's number of the type in the place of the signature.
+    pub(crate) records: Vec<FunctionRecord>,
     pub(crate) types: Vec<Arc<FunctionType>>,
     #[cfg(not(freestanding))]
     pub(crate) prepared: crate::pool::Prepared,
@@ -137,8 +139,17 @@ impl Module {
     }
 
     fn new(manifest: Manifest, code: (*const u8, usize), data: (*const u8, usize), owner: Option<Reservation>) -> Module {
+        let referable = referable(&manifest);
+        let record = |&ordinal: &u32| {
+            let function = manifest.functions.get(ordinal as usize)?;
+            let far = manifest.far_thunks.get(function.type_index as usize)?;
+            let entry = |offset: u32| code.0 as u64 + u64::from(offset);
+            let (code, far) = (entry(function.code), entry(*far));
+            Some(FunctionRecord { code, far, instance: 0, signature: function.type_index, host: 0 })
+        };
         Module {
-            referable: referable(&manifest),
+            records: referable.iter().filter_map(record).collect(),
+            referable,
             types: manifest.types.iter().map(|ty| Arc::new(ty.clone())).collect(),
             manifest,
             code: code.0,
@@ -178,12 +189,6 @@ impl Module {
     pub fn contains(&self, pc: usize) -> bool {
         pc.wrapping_sub(self.code as usize) < self.code_length
     }
-}
-
-pub(crate) struct FunctionInfo {
-    pub signature: u32,
-    /// Number of the host function, if it is one.
-    pub host: Option<u32>,
 }
 
 pub(crate) struct Table {
@@ -272,7 +277,6 @@ pub struct Store {
     pub(crate) context: Box<Context>,
     pub(crate) stack: Reservation,
     pub(crate) functions: Functions,
-    pub(crate) function_info: Vec<FunctionInfo>,
     /// By id less one, and their ids: a module may have a million.
     signatures: Vec<Arc<FunctionType>>,
     signature_ids: BTreeMap<Arc<FunctionType>, u32>,
@@ -340,7 +344,6 @@ impl Store {
             context: Box::new(Context::default()),
             stack,
             functions: config.pool.functions()?,
-            function_info: Vec::new(),
             signatures: Vec::new(),
             signature_ids: BTreeMap::new(),
             tables: Vec::new(),
@@ -359,7 +362,6 @@ impl Store {
             panics: Panics::default(),
             depth: 0,
         });
-        store.function_info.push(FunctionInfo { signature: 0, host: None });
         store.context.stack_low = store.stack.start as u64;
         store.context.stack_high = (store.stack.start as usize + store.stack.length) as u64;
         store.context.guest_rsp = store.context.stack_high - 64;
@@ -389,7 +391,6 @@ impl Store {
     pub(crate) fn shrink(&mut self, to: [usize; 5]) {
         let [functions, tables, memories, globals, regions] = to;
         self.functions.shrink(functions as u32);
-        self.function_info.truncate(functions);
         self.tables.truncate(tables);
         self.memories.truncate(memories);
         self.globals.truncate(globals);
@@ -397,8 +398,8 @@ impl Store {
     }
 
     pub fn function_type(&self, reference: u32) -> Option<&FunctionType> {
-        let info = self.function_info.get(reference as usize)?;
-        Some(&**self.signatures.get((info.signature as usize).checked_sub(1)?)?)
+        let signature = self.functions.get(reference)?.signature;
+        Some(&**self.signatures.get((signature as usize).checked_sub(1)?)?)
     }
 
     // -- host objects --
@@ -414,10 +415,9 @@ impl Store {
     fn add_host(&mut self, ty: &FunctionType, function: Host) -> Option<u32> {
         let signature = self.intern(&Arc::new(ty.clone()));
         let entry = crate::enter::host_gate_address();
-        let reference =
-            self.functions.push(FunctionRecord { code: entry, far: entry, instance: 0, signature, reserved: 0 })?;
+        let host = self.hosts.len() as u32;
+        let reference = self.functions.push(FunctionRecord { code: entry, far: entry, instance: 0, signature, host })?;
         self.hosts.push(function);
-        self.function_info.push(FunctionInfo { signature, host: Some(self.hosts.len() as u32 - 1) });
         Some(reference)
     }
 
@@ -577,7 +577,7 @@ impl Store {
         if args.len() != ty.params.len() || results.len() != ty.results.len() {
             return Err(Trap::host("wrong number of arguments or results"));
         }
-        if let Some(host) = self.function_info[reference as usize].host {
+        if let Some(host) = record.host() {
             return self.call_host(host, None, args, results);
         }
         if self.depth >= MAX_DEPTH {
