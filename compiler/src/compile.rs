@@ -252,6 +252,7 @@ fn link(module: &Module<'_>, functions: Vec<CompiledFunction>, bodies: usize) ->
         .map(|number| m::Function {
             type_index: module.functions[module.imported_functions as usize + number],
             code: starts[number] as u32,
+            body: module.bodies[number].body.range().start as u32,
         })
         .collect();
     manifest.far_thunks = starts[bodies..].iter().map(|&start| start as u32).collect();

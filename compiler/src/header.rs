@@ -71,18 +71,6 @@ fn imports(manifest: &Manifest) -> impl Iterator<Item = (String, &FunctionType)>
     })
 }
 
-fn exported_function<'a>(manifest: &'a Manifest, index: u32) -> Option<&'a FunctionType> {
-    let mut imported = manifest.imports.iter().filter_map(|import| match &import.kind {
-        ExternType::Function(ty) => Some(*ty),
-        _ => None,
-    });
-    let ty = match index.checked_sub(manifest.shape.function_imports) {
-        Some(defined) => manifest.functions.get(defined as usize)?.type_index,
-        None => imported.nth(index as usize)?,
-    };
-    manifest.types.get(ty as usize)
-}
-
 fn exported_global(manifest: &Manifest, index: u32) -> Option<GlobalType> {
     let imported = manifest.imports.iter().filter_map(|import| match &import.kind {
         ExternType::Global(ty) => Some(*ty),
@@ -210,7 +198,7 @@ fn exports(text: &mut String, prefix: &str, manifest: &Manifest) {
     for (number, export) in manifest.exports.iter().enumerate() {
         match export.kind {
             ExportKind::Function => {
-                let Some(ty) = exported_function(manifest, export.index) else { continue };
+                let Some(ty) = manifest.function_type(export.index) else { continue };
                 let name = functions.give(&export.name);
                 let room = ty.params.len().max(ty.results.len()).max(1);
                 let _ = writeln!(

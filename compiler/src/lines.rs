@@ -5,7 +5,8 @@
 //! limits below.
 //!
 //! Programs are read one after another, without the units that refer to them; so names that are relative to a unit's
-//! directory (DWARF 4 and earlier) stay as they are. Addresses in them are offsets in the contents of the code section.
+//! directory stay as they are in DWARF 4 and earlier, and of functions that the compiler of the source inlined only the
+//! innermost place is told. Addresses in them are offsets in the contents of the code section.
 
 use gimli::{DebugLine, DebugLineOffset, DebugLineStr, DebugStr, EndianSlice, FileEntry, LineProgramHeader, LittleEndian};
 use rustc_hash::FxHashMap;
@@ -122,10 +123,19 @@ impl<'a> Programs<'a> {
         let header = self.headers.get(row.program as usize)?;
         let file: &FileEntry<Reader<'a>> = header.file(row.file.into())?;
         let name = self.string(file.path_name())?;
-        match file.directory(header).and_then(|directory| self.string(directory)) {
-            Some(directory) if !name.starts_with('/') && !directory.is_empty() => Some(format!("{directory}/{name}")),
-            _ => Some(name),
-        }
+        let directory = file.directory(header).and_then(|directory| self.string(directory));
+        // Directories are relative to that of the unit, which is number 0 and has a name since DWARF 5.
+        let unit = header.directory(0).and_then(|directory| self.string(directory));
+        Some(directory.iter().chain(unit.iter()).fold(name, |name, directory| within(directory, name)))
+    }
+}
+
+/// A name as seen from outside a directory, unless it is absolute.
+fn within(directory: &str, name: String) -> String {
+    if directory.is_empty() || name.starts_with('/') {
+        name
+    } else {
+        format!("{directory}/{}", name.trim_start_matches("./"))
     }
 }
 

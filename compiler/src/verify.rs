@@ -278,6 +278,9 @@ impl std::fmt::Display for Verified {
         for socket in &grants.sockets {
             writeln!(f, "socket at descriptor {socket}")?;
         }
+        if let Some(call) = &grants.call {
+            writeln!(f, "calls {}", call.export.escape_debug())?;
+        }
         let limits = [
             ("elements of a table", grants.max_table_elements.map(u64::from)),
             ("open files", grants.max_open_files.map(u64::from)),

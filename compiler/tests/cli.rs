@@ -174,6 +174,64 @@ fn what_follows_the_module_is_the_programs() {
     }
 }
 
+/// A called export runs in a process that is confined as any program is, and what it gives is printed.
+#[test]
+fn an_invoked_function_is_confined() {
+    let scratch = Scratch::new("invoke");
+    scratch.write(
+        "library.wat",
+        r#"(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+          (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+          (memory (export "memory") 1) (data (i32.const 4) "\08") (global $made (mut i32) (i32.const 1))
+          (func (export "_initialize") (global.set $made (i32.const 7)))
+          (func (export "made") (result i32) (global.get $made))
+          (func (export "all") (param i32 i64 f32 f64) (result i64 f64 i32 f32 funcref)
+            (local.get 1) (local.get 3) (local.get 0) (local.get 2) (ref.null func))
+          (func (export "waits") (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 16))))
+          (func (export "exits") (param i32) (call $exit (local.get 0)))
+          (func (export "traps") (drop (i32.load (i32.const -1)))) (func (export "takes") (param externref)))"#,
+    );
+    let run = |arguments: &[&str]| {
+        let output = scratch.vwasm(&[&["run", "--invoke", arguments[0], "library.wat"], &arguments[1..]].concat());
+        (code(&output), String::from_utf8_lossy(&output.stdout).into_owned(), said(&output))
+    };
+    for (arguments, printed) in [
+        (&["made"][..], "7\n"),
+        (&["all", "-1", "-2", "1.5", "-0.1"], "-2\n-0.1\n-1\n1.5\nreference 0\n"),
+        (&["all", "4294967295", "18446744073709551615", "nan", "-inf"], "-1\n-inf\n-1\nNaN\nreference 0\n"),
+        (&["waits"], ""),
+    ] {
+        let (status, output, error) = run(arguments);
+        assert_eq!((status, output.as_str()), (Some(0), printed), "{arguments:?}: {error}");
+    }
+    assert_eq!(run(&["exits", "7"]).0, Some(7));
+    let (status, output, error) = run(&["traps"]);
+    assert_eq!((status, output.as_str()), (Some(134), ""));
+    assert!(error.contains("wasm trap: out of bounds memory access"), "{error}");
+    for wrong in [&["absent"][..], &["memory"], &["all"], &["made", "1"], &["takes", "1"], &["exits", "seven"]] {
+        let (status, output, error) = run(wrong);
+        assert_eq!((status, output.as_str()), (Some(1), ""), "{wrong:?}");
+        assert!(error.starts_with("error: library.wat: "), "{error}");
+    }
+    let mut child = Command::new(env!("CARGO_BIN_EXE_vwasm"))
+        .args(["run", "--invoke", "waits", "library.wat"])
+        .current_dir(&scratch.0)
+        .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
+        .env("VWASM_NARROW", "confined")
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("the command runs");
+    let status = || std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("the process");
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    while !status().contains("\nSeccomp:\t2\n") {
+        assert!(std::time::Instant::now() < deadline, "no filter");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(status().contains("\nNoNewPrivs:\t1\n"));
+    drop(child.stdin.take());
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
+
 #[test]
 fn inputs_that_cannot_be_read() {
     let scratch = Scratch::new("inputs");

@@ -27,6 +27,8 @@ pub struct Context {
     /// The guest stack with its guard.
     pub stack_low: u64,
     pub stack_high: u64,
+    /// r15 at the trap; set by the signal handler.
+    pub trap_instance: u64,
 }
 
 impl Default for Context {
@@ -41,6 +43,7 @@ impl Default for Context {
             interrupted: 0,
             stack_low: 0,
             stack_high: 0,
+            trap_instance: 0,
         }
     }
 }

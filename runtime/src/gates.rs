@@ -28,7 +28,7 @@ fn leave(store: &mut Store, frame: &GateFrame, mut trap: Trap) -> u32 {
     // The backtrace begins behind the guest's call of the gate.
     // SAFETY: guest_rsp points at the return address the guest's call pushed on its stack.
     let pc = unsafe { (frame.guest_rsp as *const u64).read() };
-    trap.trace(store, pc, frame.guest_rsp + 8);
+    trap.trace(store, pc, frame.guest_rsp + 8, frame.instance);
     store.pending = Some(trap);
     1
 }

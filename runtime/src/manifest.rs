@@ -120,6 +120,8 @@ pub struct Function {
     pub type_index: u32,
     /// Entry, as an offset in the code.
     pub code: u32,
+    /// Where its body begins in the Wasm module; for backtraces.
+    pub body: u32,
 }
 
 /// What an executable may use and gets.
@@ -141,6 +143,16 @@ pub struct Grants {
     pub timeout: Option<u64>,
     /// Units of fuel; the code counts them.
     pub fuel: Option<u64>,
+    /// What is called in place of `_start`.
+    pub call: Option<Call>,
+}
+
+/// A call of an exported function, whose results are printed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    pub export: String,
+    /// Bits of numbers; there are no references among them.
+    pub arguments: Vec<u64>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -367,6 +379,7 @@ impl Manifest {
         w.list(&self.functions, |w, function| {
             w.u32(function.type_index);
             w.u32(function.code);
+            w.u32(function.body);
         });
         w.list(&self.far_thunks, |w, offset| w.u32(*offset));
         w.list(&self.tables, |w, table| w.table(table));
@@ -417,6 +430,11 @@ impl Manifest {
         w.u64(self.grants.max_output.unwrap_or(u64::MAX));
         w.u64(self.grants.timeout.unwrap_or(u64::MAX));
         w.u64(self.grants.fuel.unwrap_or(u64::MAX));
+        w.u8(u8::from(self.grants.call.is_some()));
+        if let Some(call) = &self.grants.call {
+            w.bytes(call.export.as_bytes());
+            w.list(&call.arguments, |w, bits| w.u64(*bits));
+        }
         w.bytes(&self.frames);
         w.bytes(&self.sites);
         w.u32(self.name_count);
@@ -452,7 +470,7 @@ impl Manifest {
             };
             Ok(Import { module, name, kind })
         })?;
-        let functions = r.list(|r| Ok(Function { type_index: r.u32()?, code: r.u32()? }))?;
+        let functions = r.list(|r| Ok(Function { type_index: r.u32()?, code: r.u32()?, body: r.u32()? }))?;
         let far_thunks = r.list(|r| r.u32())?;
         let tables = r.list(|r| r.table())?;
         let private_tables = r.list(|r| Ok(r.u8()? != 0))?;
@@ -495,6 +513,11 @@ impl Manifest {
         let max_output = Some(r.u64()?).filter(|most| *most != u64::MAX);
         let timeout = Some(r.u64()?).filter(|most| *most != u64::MAX);
         let fuel = Some(r.u64()?).filter(|most| *most != u64::MAX);
+        let call = match r.u8()? {
+            0 => None,
+            1 => Some(Call { export: r.string()?, arguments: r.list(|r| r.u64())? }),
+            _ => return Err(ManifestError),
+        };
         let grants = Grants {
             directories,
             environment,
@@ -506,6 +529,7 @@ impl Manifest {
             max_output,
             timeout,
             fuel,
+            call,
         };
         let frames = keep(r.bytes()?);
         let sites = keep(r.bytes()?);
@@ -544,6 +568,33 @@ impl Manifest {
 }
 
 impl Manifest {
+    /// Type of a function, imported or defined.
+    pub fn function_type(&self, index: u32) -> Option<&FunctionType> {
+        let mut imported = self.imports.iter().filter_map(|import| match &import.kind {
+            ExternType::Function(ty) => Some(*ty),
+            _ => None,
+        });
+        let ty = match index.checked_sub(self.shape.function_imports) {
+            Some(defined) => self.functions.get(defined as usize)?.type_index,
+            None => imported.nth(index as usize)?,
+        };
+        self.types.get(ty as usize)
+    }
+
+    /// Type of an exported function.
+    pub fn exported_function(&self, name: &str) -> Option<&FunctionType> {
+        let mut functions = self.exports.iter().filter(|export| export.kind == ExportKind::Function);
+        self.function_type(functions.find(|export| export.name == name)?.index)
+    }
+
+    /// Whether there is what this calls, and takes numbers, as many as it is given. A reference made up by somebody would be
+    /// taken for a function.
+    fn is_callable(&self, call: &Call) -> bool {
+        let number = |ty: &ValueType| matches!(ty, ValueType::I32 | ValueType::I64 | ValueType::F32 | ValueType::F64);
+        let ty = self.exported_function(&call.export);
+        ty.is_some_and(|ty| ty.params.len() == call.arguments.len() && ty.params.iter().all(number))
+    }
+
     /// Whether every index is in range, the lists agree with the instance's shape, and what refers to code and read-only data
     /// of these lengths stays inside them. The runtime relies on it; a manifest of the compiler's own always is.
     pub fn is_consistent(&self, code_length: u64, data_length: u64) -> bool {
@@ -609,6 +660,7 @@ impl Manifest {
             })
             && self.references.iter().all(|&function| below(function, all_functions))
             && self.grants.stack_size <= MAX_STACK
+            && self.grants.call.as_ref().is_none_or(|call| self.is_callable(call))
             && self.frames.len() % 16 == 0
             && self.sites.len() % 12 == 0
             && records <= self.names.len()

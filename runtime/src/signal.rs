@@ -230,6 +230,7 @@ mod stack {
 // Indices into the general registers of the kernel's ucontext, which begin at byte 40.
 const GREGS: usize = 40;
 const R10: usize = 2;
+const R15: usize = 7;
 const RSP: usize = 15;
 const RIP: usize = 16;
 
@@ -271,6 +272,7 @@ extern "C" fn handle(signal: i32, info: *mut u8, ucontext: *mut u8) {
                 (*context).trap_code = code;
                 (*context).trap_pc = pc;
                 (*context).trap_rsp = rsp;
+                (*context).trap_instance = register(R15).read();
                 register(RIP).write(trap_exit_address());
                 register(RSP).write((*context).host_rsp);
                 register(R10).write(context as u64);

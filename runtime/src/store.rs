@@ -489,6 +489,13 @@ impl Store {
         self.regions.get_mut(region as usize)
     }
 
+    /// The instance that has this r15.
+    pub(crate) fn instance_at(&self, r15: u64) -> Option<u32> {
+        let has =
+            |instance: &Instance| self.regions.get(instance.region as usize).is_some_and(|region| region.base as u64 == r15);
+        self.instances.iter().position(has).map(|number| number as u32)
+    }
+
     pub fn export(&self, instance: u32, name: &str) -> Option<Extern> {
         let exports = &self.instances.get(instance as usize)?.module.manifest.exports;
         self.export_at(instance, exports.iter().find(|export| export.name == name)?)

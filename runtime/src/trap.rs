@@ -32,9 +32,13 @@ pub(crate) const TIMEOUT: u64 = 0xff;
 pub struct TraceEntry {
     pub module: String,
     pub function: u32,
+    /// Number of the instance in its store.
+    pub instance: Option<u32>,
     pub name: Option<String>,
     /// Offset of the instruction in the Wasm module.
     pub offset: Option<u32>,
+    /// Offset of the function's body in the Wasm module.
+    pub body: Option<u32>,
     /// File and line of the source.
     pub line: Option<(String, u32)>,
 }
@@ -71,13 +75,13 @@ impl Trap {
         }
     }
 
-    /// Fills the backtrace from a program counter and the stack pointer of its frame.
-    pub(crate) fn trace(&mut self, store: &Store, pc: u64, rsp: u64) {
+    /// Fills the backtrace from a program counter, the stack pointer of its frame, and r15.
+    pub(crate) fn trace(&mut self, store: &Store, pc: u64, rsp: u64, r15: u64) {
         const MOST: usize = 64;
         if !self.backtrace.is_empty() || matches!(self.kind, TrapKind::Exit(_)) {
             return;
         }
-        let (mut pc, mut rsp) = (pc, rsp);
+        let (mut pc, mut rsp, mut r15) = (pc, rsp, r15);
         let low = store.stack.start as u64 + STACK_GUARD;
         let high = store.stack.start as u64 + store.stack.length as u64;
         while self.backtrace.len() < MOST {
@@ -89,8 +93,10 @@ impl Trap {
                 self.backtrace.push(TraceEntry {
                     module: module.manifest.name.clone(),
                     function,
+                    instance: store.instance_at(r15),
                     name: function_name(&module.manifest, function),
                     offset,
+                    body: body_of(&module.manifest, function),
                     line: offset.and_then(|offset| line_of(&module.manifest, offset)),
                 });
             }
@@ -98,8 +104,14 @@ impl Trap {
             if at < low || at > high - 8 {
                 return;
             }
-            // SAFETY: inside the committed part of the store's stack.
-            pc = unsafe { (at as *const u64).read_unaligned() };
+            // SAFETY: inside the committed part of the store's stack; both words, the second if it is not below.
+            unsafe {
+                pc = (at as *const u64).read_unaligned();
+                // A far thunk keeps its caller's r15 in the last word of its frame.
+                if function == u32::MAX && at >= low + 8 {
+                    r15 = ((at - 8) as *const u64).read_unaligned();
+                }
+            }
             rsp = at + 8;
         }
     }
@@ -132,6 +144,11 @@ fn frame_at(module: &Module, offset: u32) -> Option<(u32, u32)> {
     let end = record(frames, 4, index, 1)?;
     // A return address may be the end of a function whose last instruction is a call.
     (offset <= end).then_some((record(frames, 4, index, 2)?, record(frames, 4, index, 3)?))
+}
+
+fn body_of(manifest: &Manifest, function: u32) -> Option<u32> {
+    let defined = function.checked_sub(manifest.shape.function_imports)?;
+    manifest.functions.get(defined as usize).map(|function| function.body)
 }
 
 /// Trap code (0 for a return address) and Wasm offset of a site.
@@ -175,7 +192,8 @@ pub(crate) fn collect(store: &mut Store) -> Trap {
     if trap.kind == TrapKind::Code(TrapCode::AllFuelConsumed) {
         store.exhaust_fuel();
     }
-    trap.trace(store, store.context.trap_pc, store.context.trap_rsp);
+    let context = &store.context;
+    trap.trace(store, context.trap_pc, context.trap_rsp, context.trap_instance);
     trap
 }
 

@@ -124,6 +124,29 @@ fn shown_in_backtraces() {
     assert!(report.contains("at /src/lib/\\u{1b}[7.c:12\n") && !report.contains('\x1b'), "{report}");
 }
 
+/// What clang writes (`lines/`): DWARF 5 has the unit's directory, DWARF 4 leaves names as they were given.
+#[test]
+fn of_a_real_compiler() {
+    let directory = Directory::new("clang");
+    let place = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("lines");
+    for (name, from, header) in [("traces-dwarf4", "", "./lib"), ("traces-dwarf5", "/build/", "/build/lib")] {
+        let module = std::fs::read(place.join(format!("{name}.wasm"))).expect("the module");
+        let report = trapped(&directory, name, &module);
+        let expected = format!(
+            "walk at {header}/inlined.h:2\nwalk at {from}traces.c:16\nwalk at {from}traces.c:16\nstart at {from}traces.c:20\n"
+        );
+        let mut found = String::new();
+        for line in report.lines() {
+            match (line.split_once(" - <unknown>!"), line.trim().strip_prefix("at ")) {
+                (Some((_, function)), _) => found += function,
+                (_, Some(line)) => found += &format!(" at {line}\n"),
+                _ => {}
+            }
+        }
+        assert_eq!(found, expected, "{report}");
+    }
+}
+
 /// Damaged and random sections: no panic, no wait, and a module that compiles as without them.
 #[test]
 fn hostile() {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use vwasm::compile::{Compiled, Options, compile};
 use vwasm::module::Module;
 use vwasm_runtime::image::{ImageHeader, PAYLOAD_ADDRESS};
-use vwasm_runtime::manifest::Manifest;
+use vwasm_runtime::manifest::{Call, Manifest};
 use vwasm_runtime::store::{self, Config, Store};
 use vwasm_tests::random::Random;
 
@@ -27,6 +27,23 @@ const PROGRAM: &str = r#"(module
     (elem (i32.const 1) $start $start) (elem func $start) (data (i32.const 100) "data") (data "passive")
     (func $start (export "_start") (drop (ref.func $start)) (call $exit (i32.const 7)))
     (func (type $t) (f32.const 0) (f64.const 1)))"#;
+
+/// What a manifest calls must be there and take as many numbers: a reference made up by somebody would be taken for a function.
+#[test]
+fn calls_are_of_numbers() {
+    let compiled = compiled(
+        r#"(module (memory (export "m") 1) (func (export "f") (param i32 f64)) (func (export "r") (param i32 funcref)))"#,
+    );
+    let lengths = (compiled.code.len() as u64, compiled.data.len() as u64);
+    for (export, count, fits) in
+        [("f", 2, true), ("f", 1, false), ("f", 3, false), ("r", 2, false), ("m", 0, false), ("", 0, false)]
+    {
+        let mut manifest = compiled.manifest.clone();
+        manifest.grants.call = Some(Call { export: export.into(), arguments: vec![u64::MAX; count] });
+        assert_eq!(Manifest::decode(&manifest.encode()), Ok(manifest.clone()), "what is written is read");
+        assert_eq!(manifest.is_consistent(lengths.0, lengths.1), fits, "{export} with {count}");
+    }
+}
 
 #[test]
 fn mutated_manifests() {

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
+use vwasm_runtime::interrupt::Deadline;
 use vwasm_runtime::layout::TrapCode;
 use vwasm_runtime::manifest::{FunctionType, Limits, ValueType};
 use vwasm_runtime::store::{Config, Extern, Module, Store};
@@ -69,6 +70,59 @@ fn mutual_recursion() {
     // And all works as before.
     let trap = store.invoke(f.get(), &[], &mut []).unwrap_err();
     assert!(matches!(trap.kind, TrapKind::Host(_)));
+}
+
+/// A time limit begun in a host function, reached there and over with it ends nothing of the guest that called it.
+#[test]
+fn a_limit_ends_nobody_elses_guest() {
+    let module = load(
+        r#"(module (import "host" "limited" (func $limited))
+          (func (export "f") (result i32) (call $limited) (call $limited) (i32.const 7)))"#,
+    );
+    let mut store = Store::new(Config::default()).expect("a store");
+    let limited = store.host_function(
+        &FunctionType::default(),
+        Box::new(|_, _, _| {
+            let limit = Deadline::start(0).expect("a timer");
+            while !vwasm_runtime::interrupt::pending() {
+                std::hint::spin_loop();
+            }
+            drop(limit);
+            Ok(())
+        }),
+    );
+    let instance = store.instantiate(&module, &[Extern::Function(limited.expect("a function"))]).expect("an instance");
+    let mut results = [0];
+    assert_eq!(store.invoke(export(&store, instance, "f"), &[], &mut results), Ok(()));
+    assert_eq!(results, [7]);
+}
+
+/// Which instance each function of a backtrace belongs to, also where calls go from one to another and back.
+#[test]
+fn backtraces_name_instances() {
+    let inner = load(r#"(module (func (export "fails") (param i64) (result i64) unreachable))"#);
+    let outer = load(
+        r#"(module (import "inner" "fails" (func $fails (param i64) (result i64)))
+          (func $calls (export "calls") (param i64) (result i64) (call $fails (call $through (local.get 0))))
+          (func $through (param i64) (result i64) (local.get 0)))"#,
+    );
+    let mut store = Store::new(Config::default()).expect("a store");
+    let mut last = store.instantiate(&inner, &[]).expect("the innermost");
+    let mut expected = vec![(last, 0)];
+    let mut name = "fails";
+    for _ in 0..3 {
+        let next = store.instantiate(&outer, &[Extern::Function(export(&store, last, name))]).expect("another around it");
+        expected.push((next, 1));
+        (last, name) = (next, "calls");
+    }
+    let mut results = [0];
+    let trap = store.invoke(export(&store, last, name), &[5], &mut results).expect_err("a trap");
+    let found: Vec<(u32, u32)> =
+        trap.backtrace.iter().map(|entry| (entry.instance.expect("known"), entry.function)).collect();
+    assert_eq!(found, expected);
+    for entry in &trap.backtrace {
+        assert!(entry.body.expect("known") < entry.offset.expect("known"), "{entry:?}");
+    }
 }
 
 fn control_word() -> u32 {

@@ -197,9 +197,9 @@ VWASM_VECTOR(val, wasm_val_t)
 VWASM_OWNED(frame)
 VWASM_VECTOR(frame, wasm_frame_t *)
 WASM_API_EXTERN own wasm_frame_t *wasm_frame_copy(const wasm_frame_t *);
-WASM_API_EXTERN struct wasm_instance_t *wasm_frame_instance(const wasm_frame_t *); /* null: not known */
+WASM_API_EXTERN struct wasm_instance_t *wasm_frame_instance(const wasm_frame_t *); /* the frame's; null: not known */
 WASM_API_EXTERN uint32_t wasm_frame_func_index(const wasm_frame_t *);
-WASM_API_EXTERN size_t wasm_frame_func_offset(const wasm_frame_t *); /* 0: not known */
+WASM_API_EXTERN size_t wasm_frame_func_offset(const wasm_frame_t *);
 WASM_API_EXTERN size_t wasm_frame_module_offset(const wasm_frame_t *);
 
 typedef wasm_name_t wasm_message_t; /* ends with a NUL */

@@ -4,6 +4,7 @@ use crate::module::{StoreInner, give, module, wasm_store_t};
 use crate::object::{Object, Thing};
 use crate::types::{boxed, owned};
 use crate::vector::Vector;
+use std::cell::OnceCell;
 use std::ptr::null_mut;
 use std::rc::Rc;
 use vwasm::embed::Module;
@@ -12,16 +13,28 @@ use vwasm_runtime::trap::{TraceEntry, Trap};
 
 /// `wasm_frame_t`: one function of a backtrace.
 #[derive(Clone)]
-pub struct Frame(TraceEntry);
-
-/// The object of a trap of the runtime's: the one that a host function gave, if it is that.
-pub fn trap_object(store: &StoreInner, trap: &Trap) -> Object {
-    let given = store.trap.take();
-    given.unwrap_or_else(|| Object::new(Thing::Trap { message: trap.message(), frames: trap.backtrace.clone() }, None))
+pub struct Frame {
+    entry: TraceEntry,
+    instance: Option<Object>,
 }
 
-fn refusal(message: String) -> Object {
-    Object::new(Thing::Trap { message, frames: Vec::new() }, None)
+/// The object of a trap of the runtime's: the one that a host function gave, if it is that. Its frames are those between the
+/// first host function that it came from and the guest's entry.
+pub fn trap_object(store: &Rc<StoreInner>, trap: &Trap) -> Object {
+    let given = store.trap.take().unwrap_or_else(|| refusal(trap.message()));
+    if let Thing::Trap { frames, .. } = &given.0.thing {
+        let frame = |entry: &TraceEntry| Frame {
+            entry: entry.clone(),
+            instance: entry.instance.and_then(|number| store.instance(number)),
+        };
+        frames.get_or_init(|| trap.backtrace.iter().map(frame).collect());
+    }
+    given
+}
+
+/// A trap that comes from no guest.
+pub fn refusal(message: String) -> Object {
+    Object::new(Thing::Trap { message, frames: OnceCell::new() }, None)
 }
 
 /// Makes an instance and runs its start function; null if that fails: `trap`, if given, then says why.
@@ -42,7 +55,8 @@ pub unsafe extern "C" fn wasm_instance_new(
         }
         let (Some(store), Some(module)) = (store.as_ref(), module(object)) else { return null_mut() };
         let given = imports.as_ref().map_or(&[][..], |imports| imports.as_slice());
-        instantiate(&store.0, module, given)
+        // What the start function calls may delete the handles.
+        instantiate(&store.0.clone(), &module.clone(), given)
     };
     match made {
         Ok(instance) => boxed(instance),
@@ -76,7 +90,7 @@ unsafe fn instantiate(store: &Rc<StoreInner>, module: &Module, imports: &[*mut O
     });
     store.caller.set(outer);
     match made {
-        Ok(index) => Ok(Object::new(Thing::Instance(index), Some(store.clone()))),
+        Ok(number) => Ok(store.new_instance(number)),
         Err(InstantiateError::Trap(trap)) => Err(trap_object(store, &trap)),
         Err(InstantiateError::Link(message) | InstantiateError::Resources(message)) => Err(refusal(message)),
     }
@@ -117,10 +131,10 @@ pub unsafe extern "C" fn wasm_trap_new(_: *mut wasm_store_t, message: *const Vec
 
 /// # Safety
 /// The pointer must be null or alive.
-unsafe fn trap<'a>(object: *const Object) -> Option<(&'a str, &'a [TraceEntry])> {
+unsafe fn trap<'a>(object: *const Object) -> Option<(&'a str, &'a [Frame])> {
     // SAFETY: as the caller promises.
     match unsafe { &object.as_ref()?.0.thing } {
-        Thing::Trap { message, frames } => Some((message, frames)),
+        Thing::Trap { message, frames } => Some((message, frames.get().map_or(&[], Vec::as_slice))),
         _ => None,
     }
 }
@@ -147,7 +161,7 @@ pub unsafe extern "C" fn wasm_trap_message(object: *const Object, out: *mut Vect
 pub unsafe extern "C" fn wasm_trap_origin(object: *const Object) -> *mut Frame {
     // SAFETY: as the caller promises.
     let first = unsafe { trap(object) }.and_then(|(_, frames)| frames.first());
-    first.map_or(null_mut(), |frame| boxed(Frame(frame.clone())))
+    first.map_or(null_mut(), |frame| boxed(frame.clone()))
 }
 
 /// A trap's backtrace, innermost function first.
@@ -159,7 +173,7 @@ pub unsafe extern "C" fn wasm_trap_trace(object: *const Object, out: *mut Vector
     // SAFETY: as the caller promises.
     unsafe {
         let frames = trap(object).map_or(&[][..], |(_, frames)| frames);
-        give(out, Vector::from(frames.iter().map(|frame| boxed(Frame(frame.clone()))).collect()));
+        give(out, Vector::from(frames.iter().map(|frame| boxed(frame.clone())).collect()));
     }
 }
 
@@ -183,10 +197,16 @@ pub unsafe extern "C" fn wasm_frame_copy(frame: *const Frame) -> *mut Frame {
     unsafe { frame.as_ref() }.map_or(null_mut(), |frame| boxed(frame.clone()))
 }
 
-/// The instance of a frame, which backtraces of vwasm do not know: null.
+/// The instance of a frame, which the frame owns; null while it is being made, when nobody has it yet.
+///
+/// # Safety
+/// The pointer must be null or alive.
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_frame_instance(_: *const Frame) -> *mut Object {
-    null_mut()
+pub unsafe extern "C" fn wasm_frame_instance(frame: *const Frame) -> *mut Object {
+    // SAFETY: as the caller promises. No function of this library changes an object through a pointer to it.
+    unsafe { frame.as_ref() }
+        .and_then(|frame| frame.instance.as_ref())
+        .map_or(null_mut(), |object| std::ptr::from_ref(object).cast_mut())
 }
 
 /// The index of a frame's function in its module.
@@ -196,13 +216,18 @@ pub extern "C" fn wasm_frame_instance(_: *const Frame) -> *mut Object {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasm_frame_func_index(frame: *const Frame) -> u32 {
     // SAFETY: as the caller promises.
-    unsafe { frame.as_ref() }.map_or(0, |frame| frame.0.function)
+    unsafe { frame.as_ref() }.map_or(0, |frame| frame.entry.function)
 }
 
-/// The offset in its function, which backtraces of vwasm do not know: 0.
+/// The offset of a frame's instruction from the beginning of its function's body, where locals are declared; 0 if it is not known.
+///
+/// # Safety
+/// The pointer must be null or alive.
 #[unsafe(no_mangle)]
-pub extern "C" fn wasm_frame_func_offset(_: *const Frame) -> usize {
-    0
+pub unsafe extern "C" fn wasm_frame_func_offset(frame: *const Frame) -> usize {
+    // SAFETY: as the caller promises.
+    let entry = unsafe { frame.as_ref() }.map(|frame| &frame.entry);
+    entry.and_then(|entry| entry.offset?.checked_sub(entry.body?)).map_or(0, |offset| offset as usize)
 }
 
 /// The offset of a frame's instruction in the binary module; 0 if it is not known.
@@ -212,7 +237,7 @@ pub extern "C" fn wasm_frame_func_offset(_: *const Frame) -> usize {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn wasm_frame_module_offset(frame: *const Frame) -> usize {
     // SAFETY: as the caller promises.
-    unsafe { frame.as_ref() }.and_then(|frame| frame.0.offset).map_or(0, |offset| offset as usize)
+    unsafe { frame.as_ref() }.and_then(|frame| frame.entry.offset).map_or(0, |offset| offset as usize)
 }
 
 /// An object of the host's own, for external references.

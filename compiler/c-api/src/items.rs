@@ -1,6 +1,6 @@
 //! Functions, globals, tables and memories.
 
-use crate::instance::trap_object;
+use crate::instance::{refusal, trap_object};
 use crate::module::{StoreInner, wasm_store_t};
 use crate::object::{Finalizer, Object, Thing};
 use crate::types::{ExternType, boxed, owned};
@@ -99,10 +99,10 @@ fn host(
         }
         match trap {
             Some(trap) => {
-                let message = match &trap.0.thing {
-                    Thing::Trap { message, .. } => message.clone(),
-                    _ => String::new(),
+                let Thing::Trap { message, .. } = &trap.0.thing else {
+                    return Err(Trap::host("a host function gave something else in place of a trap"));
                 };
+                let message = message.clone();
                 store.trap.replace(Some(trap));
                 Err(Trap::host(&message))
             }
@@ -212,7 +212,7 @@ pub unsafe extern "C" fn wasm_func_call(
     args: *const Vector<Val>,
     results: *mut Vector<Val>,
 ) -> *mut Object {
-    let refuse = |message: &str| boxed(Object::new(Thing::Trap { message: message.into(), frames: Vec::new() }, None));
+    let refuse = |message: &str| boxed(refusal(message.into()));
     // SAFETY: as the caller promises.
     let (function, given) = unsafe { (function(object), args.as_ref().map_or(&[][..], |args| args.as_slice())) };
     let Some((number, store)) = function else { return refuse("this is no function") };

@@ -4,8 +4,9 @@ use crate::object::{Body, Object, Thing};
 use crate::types::{ExportType, ExternType, ImportType, boxed, owned};
 use crate::vector::Vector;
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::ptr::null_mut;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use vwasm::embed::{Engine, Module};
 use vwasm_runtime::manifest::{self as m, ExportKind, ExternType as Described};
 use vwasm_runtime::store::{Caller, Config, Store};
@@ -32,6 +33,8 @@ pub struct StoreInner {
     foreign: RefCell<Vec<Rc<Body>>>,
     /// The trap object that a host function gave, on its way out.
     pub trap: RefCell<Option<Object>>,
+    /// The instances that the program was given, by their numbers.
+    instances: RefCell<BTreeMap<u32, Weak<Body>>>,
 }
 
 impl StoreInner {
@@ -55,6 +58,19 @@ impl StoreInner {
             foreign.len() - 1
         });
         place as u32 + 1
+    }
+
+    /// A handle for a new instance.
+    pub fn new_instance(self: &Rc<Self>, number: u32) -> Object {
+        let object = Object::new(Thing::Instance(number), Some(self.clone()));
+        self.instances.borrow_mut().insert(number, Rc::downgrade(&object.0));
+        object
+    }
+
+    /// A handle for an instance that the program was given once: one that is the same as those it still has.
+    pub fn instance(self: &Rc<Self>, number: u32) -> Option<Object> {
+        let known = self.instances.borrow().get(&number)?.upgrade();
+        Some(known.map_or_else(|| self.new_instance(number), Object))
     }
 
     pub fn interned(&self, number: u32) -> Option<Object> {
@@ -124,8 +140,13 @@ pub unsafe extern "C" fn wasm_store_new(engine: *const wasm_engine_t) -> *mut wa
     let config = Config { pool: engine.0.pool().clone(), ..Config::default() };
     let Ok(store) = Store::new(config) else { return null_mut() };
     let store = Box::into_raw(store);
-    let (caller, foreign, trap) = (Cell::default(), RefCell::default(), RefCell::default());
-    boxed(wasm_store_t(Rc::new(StoreInner { store, caller, foreign, trap })))
+    boxed(wasm_store_t(Rc::new(StoreInner {
+        store,
+        caller: Cell::default(),
+        foreign: RefCell::default(),
+        trap: RefCell::default(),
+        instances: RefCell::default(),
+    })))
 }
 
 /// Deletes a store. What belongs to it lives on until its handles are deleted, except that external references become null.
@@ -192,11 +213,7 @@ fn exported(manifest: &m::Manifest, export: &m::Export) -> Option<ExternType> {
     let imports = || manifest.imports.iter().map(|import| &import.kind);
     let index = export.index as usize;
     Some(match export.kind {
-        ExportKind::Function => {
-            let imported = imports().filter_map(|kind| if let Described::Function(ty) = kind { Some(*ty) } else { None });
-            let ty = imported.chain(manifest.functions.iter().map(|function| function.type_index)).nth(index)?;
-            ExternType::function(manifest.types.get(ty as usize)?)
-        }
+        ExportKind::Function => ExternType::function(manifest.function_type(export.index)?),
         ExportKind::Global => {
             let imported = imports().filter_map(|kind| if let Described::Global(ty) = kind { Some(ty) } else { None });
             ExternType::global(imported.chain(manifest.globals.iter().map(|global| &global.ty)).nth(index)?)

@@ -4,15 +4,15 @@
 //! conversion between a reference and what it refers to is the same pointer, or null where the kind is another. Copies refer to
 //! the same thing, and share its host information.
 
+use crate::instance::Frame;
 use crate::module::StoreInner;
 use crate::types::Kind;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::ffi::c_void;
 use std::ptr::{null, null_mut};
 use std::rc::Rc;
 use vwasm::embed::Module;
 use vwasm_runtime::store::Extern;
-use vwasm_runtime::trap::TraceEntry;
 
 pub type Finalizer = Option<unsafe extern "C" fn(*mut c_void)>;
 
@@ -21,7 +21,11 @@ pub enum Thing {
     Extern(Extern),
     Instance(u32),
     Module(Module),
-    Trap { message: String, frames: Vec<TraceEntry> },
+    /// Its frames are known once it has gone through the guest.
+    Trap {
+        message: String,
+        frames: OnceCell<Vec<Frame>>,
+    },
     Foreign,
 }
 

@@ -294,11 +294,20 @@ int main(int argc, char **argv) {
     wasm_frame_vec_t trace;
     wasm_trap_trace(trap, &trace);
     CHECK(origin && trace.size == 2 && wasm_frame_func_index(origin) == 5 && wasm_frame_func_index(trace.data[1]) == 6);
-    CHECK(wasm_frame_module_offset(origin) > 0 && !wasm_frame_instance(origin));
+    for (size_t n = 0; n < trace.size; n++) {
+        /* Offsets in function and module are as far apart as the body is from the module's beginning. */
+        size_t in_function = wasm_frame_func_offset(trace.data[n]), in_module = wasm_frame_module_offset(trace.data[n]);
+        CHECK(in_function > 0 && in_function < 8 && in_module > in_function);
+        CHECK(wasm_instance_same(wasm_frame_instance(trace.data[n]), instance));
+    }
+    CHECK(wasm_instance_same(wasm_frame_instance(origin), instance));
+    CHECK(wasm_frame_module_offset(origin) == wasm_frame_module_offset(trace.data[0]));
     wasm_frame_delete(origin), wasm_frame_vec_delete(&trace), wasm_trap_delete(trap);
     trap = wasm_func_call(export_func(&exports, 3), &none, &none);
     CHECK(trap && message_is(trap, "the host says no"));
-    wasm_trap_delete(trap);
+    origin = wasm_trap_origin(trap);
+    CHECK(origin && wasm_frame_func_index(origin) == 7 && wasm_instance_same(wasm_frame_instance(origin), instance));
+    wasm_frame_delete(origin), wasm_trap_delete(trap);
 
     /* Memory. */
     wasm_memory_t *memory = wasm_extern_as_memory(exports.data[4]);

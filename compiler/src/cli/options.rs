@@ -118,5 +118,6 @@ pub fn grants(grants: &Grants) -> Result<vwasm_runtime::manifest::Grants> {
         max_output: grants.max_output,
         timeout: grants.timeout.map(|seconds| (seconds * 1000.0) as u64),
         fuel: grants.fuel,
+        call: None,
     })
 }

@@ -1,7 +1,7 @@
 //! `vwasm run`: compiles, or finds in the cache, and runs.
 //!
 //! The program becomes the executable that `vwasm compile` would write, in memory, and this process becomes the program: so
-//! it is confined like one. Only `--invoke` calls a function in this process, which is not confined.
+//! it is confined like one. With `--invoke` the executable's manifest says what to call in place of the start.
 
 use super::cache::{Cache, Key};
 use super::imports::check_imports;
@@ -12,18 +12,12 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 use vwasm::compile::Compiled;
 use vwasm::error::{CompileError, ErrorKind};
 use vwasm::module::Module;
-use vwasm_runtime::instance::InstantiateError;
-use vwasm_runtime::interrupt::Deadline;
 use vwasm_runtime::launch::launch;
-use vwasm_runtime::manifest::ValueType;
+use vwasm_runtime::manifest::{Call, Manifest, ValueType};
 use vwasm_runtime::shown::shown;
-use vwasm_runtime::store::{self, Extern, Store};
-use vwasm_runtime::trap::{Trap, TrapKind};
-use vwasm_runtime::wasi::{self, Wasi};
 
 #[derive(Args)]
 #[command(override_usage = "vwasm run [OPTIONS] <MODULE> [ARGUMENTS]...")]
@@ -57,13 +51,6 @@ impl RunArgs {
     }
 }
 
-/// Status after a trap, as for a process ended by SIGABRT.
-const TRAPPED: u8 = 134;
-
-fn resources(what: &str, error: i32) -> CompileError {
-    CompileError::new(ErrorKind::Limit, format!("{what}: the system refused (error {error})"))
-}
-
 pub fn command(args: &RunArgs) -> Result<ExitCode> {
     let (path, arguments) = args.program();
     run(args, path, arguments).map_err(|error| in_file(path, error))
@@ -73,12 +60,15 @@ fn run(args: &RunArgs, path: &Path, arguments: &[OsString]) -> Result<ExitCode> 
     let bytes = read_module(path)?;
     let mut compiled = compiled(args, path, &bytes)?;
     compiled.manifest.grants = grants(&args.grants)?;
-    let own = if args.invoke.is_none() { arguments } else { &[] };
+    let own = match &args.invoke {
+        Some(name) => {
+            compiled.manifest.grants.call = Some(call(&compiled.manifest, name, arguments)?);
+            &[]
+        }
+        None => arguments,
+    };
     let all = std::iter::once(path.as_os_str()).chain(own.iter().map(OsString::as_os_str));
     let all: Vec<Vec<u8>> = all.map(|argument| argument.as_bytes().to_vec()).collect();
-    if args.invoke.is_some() {
-        return in_process(args, compiled, all, arguments);
-    }
     let executable = vwasm::image::executable(&compiled)?;
     drop(compiled);
     match launch(&executable, &all) {
@@ -122,84 +112,20 @@ fn compiled(args: &RunArgs, path: &Path, bytes: &[u8]) -> Result<Compiled> {
     Ok(named(compiled, path))
 }
 
-/// Calls one function, in this process.
-fn in_process(args: &RunArgs, compiled: Compiled, all: Vec<Vec<u8>>, arguments: &[OsString]) -> Result<ExitCode> {
-    let grants = compiled.manifest.grants.clone();
-    let loaded = store::Module::load(compiled.manifest, &compiled.code, &compiled.data);
-    let loaded = Arc::new(loaded.map_err(|error| resources("memory for the code", error))?);
-    let mut store = Store::new(store::Config::new(&grants)).map_err(|error| resources("address space", error))?;
-    let timeout = grants.timeout;
-    store.set_fuel(grants.fuel);
-    let trace = std::env::var_os("VWASM_TRACE").is_some_and(|value| value == "wasi");
-    let wasi = Wasi::new(&wasi::Config { arguments: all, grants, trace })
-        .map_err(|(granted, error)| CompileError::new(ErrorKind::Io, format!("{granted} cannot be had (errno {error})")))?;
-    let mut imports = Vec::new();
-    for import in &loaded.manifest.imports {
-        let function = Wasi::function(&wasi, &mut store, &import.module, &import.name)
-            .ok_or_else(|| resources("function records", 12))?;
-        imports.push(Extern::Function(function));
-    }
-    let _deadline = match timeout {
-        Some(timeout) => Some(Deadline::start(timeout).map_err(|error| resources("a timer", error))?),
-        None => None,
+/// The call that the arguments ask for.
+fn call(manifest: &Manifest, name: &str, arguments: &[OsString]) -> Result<Call> {
+    let unsupported = |message: String| CompileError::new(ErrorKind::Unsupported, message);
+    let Some(ty) = manifest.exported_function(name) else {
+        let names = manifest.exports.iter().take(50).map(|export| shown(&export.name)).collect::<Vec<_>>().join(", ");
+        return Err(
+            unsupported(format!("no exported function {}", shown(name))).hint(format!("the module exports: {names}"))
+        );
     };
-    let outcome = run_instance(args.invoke.as_deref(), arguments, &mut store, &loaded, &imports)?;
-    match outcome {
-        Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(Trap { kind: TrapKind::Exit(status), .. }) => Ok(ExitCode::from(status as u8)),
-        Err(trap) => {
-            eprint!("error: {}", trap.report());
-            Ok(ExitCode::from(TRAPPED))
-        }
-    }
-}
-
-fn run_instance(
-    invoke: Option<&str>,
-    arguments: &[OsString],
-    store: &mut Store,
-    module: &Arc<store::Module>,
-    imports: &[Extern],
-) -> Result<std::result::Result<(), Trap>> {
-    let instance = match store.instantiate(module, imports) {
-        Ok(instance) => instance,
-        Err(InstantiateError::Trap(trap)) => return Ok(Err(trap)),
-        Err(InstantiateError::Link(message) | InstantiateError::Resources(message)) => {
-            return Err(CompileError::new(ErrorKind::Limit, message));
-        }
-    };
-    let name = invoke.unwrap_or("_start");
-    let Some(Extern::Function(function)) = store.export(instance, name) else {
-        if invoke.is_none() {
-            return Ok(Ok(()));
-        }
-        let names = store.export_names(instance).iter().take(50).map(|name| shown(name)).collect::<Vec<_>>().join(", ");
-        return Err(CompileError::new(ErrorKind::Unsupported, format!("no exported function {}", shown(name)))
-            .hint(format!("the module exports: {names}")));
-    };
-    let ty = store.function_type(function).cloned().unwrap_or_default();
-    if invoke.is_none() {
-        return Ok(store.invoke(function, &[], &mut []));
-    }
     if ty.params.len() != arguments.len() {
-        let message = format!("{name} takes {} arguments, {} given", ty.params.len(), arguments.len());
-        return Err(CompileError::new(ErrorKind::Unsupported, message));
+        return Err(unsupported(format!("{} takes {} arguments, {} given", shown(name), ty.params.len(), arguments.len())));
     }
-    let values = ty.params.iter().zip(arguments).map(|(ty, text)| number(*ty, text)).collect::<Result<Vec<u64>>>()?;
-    let mut results = vec![0; ty.results.len()];
-    let outcome = store.invoke(function, &values, &mut results);
-    if outcome.is_ok() {
-        for (ty, value) in ty.results.iter().zip(results) {
-            match ty {
-                ValueType::I32 => println!("{}", value as i32),
-                ValueType::I64 => println!("{}", value as i64),
-                ValueType::F32 => println!("{}", f32::from_bits(value as u32)),
-                ValueType::F64 => println!("{}", f64::from_bits(value)),
-                _ => println!("reference {value}"),
-            }
-        }
-    }
-    Ok(outcome)
+    let arguments = ty.params.iter().zip(arguments).map(|(ty, text)| number(*ty, text)).collect::<Result<Vec<u64>>>()?;
+    Ok(Call { export: name.to_string(), arguments })
 }
 
 fn number(ty: ValueType, text: &OsStr) -> Result<u64> {

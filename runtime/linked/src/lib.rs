@@ -101,7 +101,8 @@ struct Shared {
 /// The module at an address, decoded once.
 ///
 /// # Safety
-/// The pointer must be null or point to what the object file's `…_module` symbol names.
+/// The pointer must be null or point to what the object file's `…_module` symbol names, which stays there as long as the process
+/// lives: what is known of the address is not read again. So a shared library with a module in it is not unloaded.
 unsafe fn module_at(module: *const LinkedModule) -> Result<Arc<Module>, i32> {
     static KNOWN: OnceLock<Mutex<BTreeMap<usize, Arc<Module>>>> = OnceLock::new();
     if module.is_null() {
@@ -209,7 +210,7 @@ fn imported(shared: Rc<Shared>, function: Import, context: *mut c_void) -> vwasm
 /// provide, in order; each gets `context`. `out` gets the instance, or null.
 ///
 /// # Safety
-/// `module` must be null or name a module of an object file; `imports` must point to `count` functions of the types that the
+/// `module` must be null or name a module of an object file that is never unloaded; `imports` must point to `count` functions of the types that the
 /// header declares; `out` must be null or point to a pointer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vwasm_instance_new(

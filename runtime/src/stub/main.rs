@@ -1,8 +1,8 @@
 //! The stub: what a compiled executable runs before and around its guest.
 //!
 //! Takes the payload that `vwasm compile` put at a fixed address (image.rs) and the process's arguments; makes one instance
-//! with WASI, confines the process, runs `_start`, and exits with the guest's status, or with 134 after a trap. No std, no libc,
-//! one thread.
+//! with WASI, confines the process, runs `_start`, or calls another export and prints its results, and exits with the guest's
+//! status, or with 134 after a trap. No std, no libc, one thread.
 
 #![no_std]
 #![no_main]
@@ -16,12 +16,13 @@ mod narrow;
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::arch::global_asm;
 use vwasm_runtime::image::{ImageHeader, MAGIC, PAYLOAD_ADDRESS};
 use vwasm_runtime::instance::InstantiateError;
 use vwasm_runtime::interrupt::Deadline;
-use vwasm_runtime::manifest::Manifest;
+use vwasm_runtime::manifest::{Call, Manifest, ValueType};
 use vwasm_runtime::shown::shown;
 use vwasm_runtime::store::{Config, Extern, Module, Store};
 use vwasm_runtime::sys::{self, number};
@@ -187,6 +188,9 @@ fn grants(manifest: &Manifest) -> ! {
     for import in &manifest.imports {
         text.push_str(&format!("import {}.{}\n", shown(&import.module), shown(&import.name)));
     }
+    if let Some(call) = &limits.call {
+        text.push_str(&format!("call {}\n", shown(&call.export)));
+    }
     sys::write_all(1, text.as_bytes());
     sys::exit(0)
 }
@@ -195,7 +199,7 @@ fn run(manifest: Manifest, header: &ImageHeader, arguments: Vec<Vec<u8>>, trace:
     let grants = manifest.grants.clone();
     let mut store =
         Store::new(Config::new(&grants)).unwrap_or_else(|error| fail(&format!("not enough address space (error {error})")));
-    let timeout = grants.timeout;
+    let (timeout, wanted) = (grants.timeout, grants.call.clone());
     store.set_fuel(grants.fuel);
     let wasi = Wasi::new(&wasi::Config { arguments, grants, trace }).unwrap_or_else(|(granted, error)| {
         fail(&format!("{granted}, granted when this program was compiled, cannot be had (errno {error})"))
@@ -228,13 +232,41 @@ fn run(manifest: Manifest, header: &ImageHeader, arguments: Vec<Vec<u8>>, trace:
         InstantiateError::Trap(trap) => trap,
         InstantiateError::Link(message) | InstantiateError::Resources(message) => Trap::host(&message),
     })?;
-    let outcome = match store.export(instance, "_start") {
-        Some(Extern::Function(start)) => store.invoke(start, &[], &mut []),
-        _ => Ok(()),
-    };
+    let outcome = begin(&mut store, instance, wanted.as_ref());
     // The process ends now, and its memory with it.
     core::mem::forget(store);
     outcome
+}
+
+/// Runs the program, or calls what is wanted instead; in a module that is a library, what makes it ready comes first.
+fn begin(store: &mut Store, instance: u32, wanted: Option<&Call>) -> Result<(), Trap> {
+    if let Some(Extern::Function(initialize)) = store.export(instance, "_initialize") {
+        store.invoke(initialize, &[], &mut [])?;
+    }
+    match (wanted, store.export(instance, wanted.map_or("_start", |call| &call.export))) {
+        (None, Some(Extern::Function(start))) => store.invoke(start, &[], &mut []),
+        (Some(call), Some(Extern::Function(function))) => print_results(store, function, &call.arguments),
+        _ => Ok(()),
+    }
+}
+
+/// Calls a function and prints its results, each on a line.
+fn print_results(store: &mut Store, function: u32, arguments: &[u64]) -> Result<(), Trap> {
+    let types = store.function_type(function).map_or(Vec::new(), |ty| ty.results.clone());
+    let mut results = vec![0; types.len()];
+    store.invoke(function, arguments, &mut results)?;
+    let mut text = String::new();
+    for (ty, value) in types.iter().zip(results) {
+        text.push_str(&match ty {
+            ValueType::I32 => format!("{}\n", value as i32),
+            ValueType::I64 => format!("{}\n", value as i64),
+            ValueType::F32 => format!("{}\n", f32::from_bits(value as u32)),
+            ValueType::F64 => format!("{}\n", f64::from_bits(value)),
+            _ => format!("reference {value}\n"),
+        });
+    }
+    sys::write_all(1, text.as_bytes());
+    Ok(())
 }
 
 #[panic_handler]

@@ -1,0 +1,3 @@
+static inline __attribute__((always_inline)) int deref(volatile int *p) {
+    return *p + 1;
+}
