@@ -149,8 +149,9 @@ pub fn explain(module: &Module<'_>, rejection: &Rejection) -> CompileError {
     let bytes = module.code.get(start..start + length).unwrap_or(&[]);
     let mut text = format!("{place}, code offset {start:#x}");
     if !bytes.is_empty() {
-        let shown: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        // What the checker cannot decode comes with all bytes that it may be.
         let instruction = Decoder::with_ip(64, bytes, start as u64, DecoderOptions::NONE).decode();
+        let shown: Vec<String> = bytes.iter().take(instruction.len()).map(|byte| format!("{byte:02x}")).collect();
         let mut assembly = String::new();
         IntelFormatter::new().format(&instruction, &mut assembly);
         text += &format!(", `{assembly}` ({})", shown.join(" "));

@@ -1,8 +1,8 @@
-//! A second opinion on what bytes mean: iced-x86, which the sandbox checker decodes with, against yaxpeax-x86, which shares no code
-//! with it.
+//! A third opinion on what bytes mean: what the sandbox checker's decoder and iced-x86 read (compared operand by operand in
+//! tests/decoder.rs), against yaxpeax-x86, which shares no code with either.
 
 use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
-use vwasm_checker::form::{Operands, form};
+use vwasm_checker::form::decode;
 use yaxpeax_arch::LengthedInstruction;
 use yaxpeax_x86::long_mode::{InstDecoder, Operand};
 
@@ -146,21 +146,20 @@ pub fn agree(decoded: &Instruction, bytes: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// Reads code from `start` to `end` as the checker does, up to the first instruction that it has no form for or to where `stop`
-/// says, and compares each instruction that it could accept. Gives how many those were.
+/// Reads code from `start` to `end` with the checker's decoder, up to the first instruction that it refuses or to where `stop`
+/// says: each instruction must be as long to iced, and the same to the other disassembler. Gives how many those were.
 pub fn agree_on(code: &[u8], start: usize, end: usize, stop: impl Fn(usize) -> bool) -> Result<u64, String> {
-    let mut decoder = Decoder::with_ip(64, &code[start..end], start as u64, DecoderOptions::NONE);
-    let (mut instruction, mut count) = (Instruction::default(), 0);
-    while decoder.can_decode() && !stop(decoder.ip() as usize) {
-        decoder.decode_out(&mut instruction);
-        let at = instruction.ip() as usize;
-        let Some(form) = form(instruction.code()) else { break };
-        let bytes = &code[at..at + instruction.len()];
-        let mut operands = Operands::default();
-        if form.operands(&instruction, &mut operands) && form.prefixes_fit(&operands, bytes) {
-            agree(&instruction, bytes).map_err(|message| format!("at {at:#x}, {bytes:02x?}: {message}"))?;
-            count += 1;
+    let (mut at, mut count) = (start, 0);
+    while at < end && !stop(at) {
+        let Ok(found) = decode(&code[..end], at as u32) else { break };
+        let bytes = &code[at..at + usize::from(found.length)];
+        let instruction = Decoder::with_ip(64, &code[at..end], at as u64, DecoderOptions::NONE).decode();
+        let wrong = |message: String| format!("at {at:#x}, {bytes:02x?}: {message}");
+        if instruction.len() != bytes.len() {
+            return Err(wrong(format!("{} bytes to iced", instruction.len())));
         }
+        agree(&instruction, bytes).map_err(wrong)?;
+        (at, count) = (at + bytes.len(), count + 1);
     }
     Ok(count)
 }

@@ -177,13 +177,7 @@ impl Lab {
     }
 
     /// Runs one state; none if the description says nothing of it. Else how it ended, and whether the checker judged it.
-    fn check(
-        &mut self,
-        inst: &Inst,
-        (decoded, bytes): (&Instruction, &[u8]),
-        state: &State,
-        data: &[u8; PAGE],
-    ) -> Result<Option<(End, bool)>, String> {
+    fn check(&mut self, inst: &Inst, bytes: &[u8], state: &State, data: &[u8; PAGE]) -> Result<Option<(End, bool)>, String> {
         let start = self.bench.data();
         let mut expected_data = *data;
         let outcome = step(inst, state, &mut Data { start, bytes: &mut expected_data });
@@ -250,7 +244,7 @@ impl Lab {
             return Err(format!("flags are {:#x}, expected {:#x}", found.flags & FLAGS, after.state.flags & FLAGS));
         }
         let ran = matches!(end, End::Next | End::Taken);
-        let judged = ran && self.judge.check((decoded, bytes), (state, &found), start, &mut self.random)?;
+        let judged = ran && self.judge.check(bytes, (state, &found), start, &mut self.random)?;
         Ok(Some((end, judged)))
     }
 
@@ -277,7 +271,7 @@ impl Lab {
             data.iter_mut().for_each(|byte| *byte = self.random.next() as u8);
             for _ in 0..each {
                 let state = self.state(&inst, access, &mut data);
-                match self.check(&inst, (&decoded, &bytes), &state, &data) {
+                match self.check(&inst, &bytes, &state, &data) {
                     Ok(Some((end, judged))) => {
                         *count += 1;
                         tally.judged += u64::from(judged);

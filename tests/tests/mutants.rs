@@ -1,6 +1,6 @@
 //! Compiled functions with bits flipped, bytes replaced, exchanged and shifted: each mutant is rejected, or run on the emulator
 //! (`checker/emulator.rs`), where every access and transfer must keep to the sandbox theorem. Of each, accepted or not, the
-//! instructions around the change are read by a second decoder too.
+//! instructions around the change are read by another decoder too.
 //!
 //! `VWASM_MUTANTS` sets how many (100,000), `VWASM_SEED` where to begin; both are printed.
 
@@ -41,7 +41,7 @@ fn boundaries(program: &Compiled) -> BTreeSet<usize> {
     units.iter().flat_map(|unit| second::boundaries(&program.code, unit.start as usize, unit.end as usize)).collect()
 }
 
-/// Whether the second decoder agrees on all that changed: from the instruction at the first changed byte on, as long as anything
+/// Whether the other decoder agrees on all that changed: from the instruction at the first changed byte on, as long as anything
 /// is read differently. Gives how many instructions those are.
 fn agree_on_change(original: &[u8], boundaries: &BTreeSet<usize>, code: &[u8], end: usize) -> Result<u64, String> {
     let differs = |at: &usize| code[*at] != original[*at];
@@ -112,7 +112,7 @@ fn mutants_are_rejected_or_stay_inside() {
             }
             match agree_on_change(&program.code, &boundaries[which], &code, unit.end as usize) {
                 Ok(count) => compared.fetch_add(count, Ordering::Relaxed),
-                Err(error) => return Some(format!("mutant {n} of seed {seed}, function {number}, two decoders: {error}")),
+                Err(error) => return Some(format!("mutant {n} of seed {seed}, function {number}, decoders: {error}")),
             };
             let mutant = with_code(&module, &code);
             let checker = Checker::new(&mutant).ok()?;

@@ -114,18 +114,24 @@ impl Forms {
     }
 }
 
-/// The prefixes an encoded form begins with.
+/// How a form is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Prefixes {
-    /// 66, F2 or F3; 0 for none.
-    pub prefix: u8,
+pub struct Encoding {
+    pub code: Code,
     pub vex: bool,
+    /// 0 to 3 for one byte, 0F, 0F38, 0F3A.
+    pub map: u8,
+    /// 0 to 3 for none, 66, F3, F2.
+    pub prefix: u8,
     /// REX.W (or VEX.W) is set.
     pub wide: bool,
+    pub opcode: u8,
+    /// What ModRM.reg must be, if it belongs to the opcode.
+    pub digit: Option<u8>,
 }
 
-/// The prefixes of an instruction's form, by encoding it with sample registers.
-pub fn prefixes(inst: &Inst, name: &str) -> Option<Prefixes> {
+/// The encoding of an instruction's form; its prefixes by encoding it with sample registers.
+pub fn encoding(inst: &Inst, name: &str) -> Option<Encoding> {
     let code = Code::values().find(|code| format!("{code:?}") == name)?;
     let one = One { inst, code, place: inst.code.span, short: false };
     let mut bytes = None;
@@ -139,14 +145,19 @@ pub fn prefixes(inst: &Inst, name: &str) -> Option<Prefixes> {
     }
     let bytes = bytes?;
     let byte = |n: usize| bytes.get(n).copied().unwrap_or(0);
-    let prefix = if matches!(byte(0), 0x66 | 0xf2 | 0xf3) { byte(0) } else { 0 };
-    let next = usize::from(prefix != 0);
-    Some(match byte(next) {
-        0xc4 => Prefixes { prefix: 0, vex: true, wide: byte(next + 2) & 0x80 != 0 },
-        0xc5 => Prefixes { prefix: 0, vex: true, wide: false },
-        rex @ 0x40..=0x4f => Prefixes { prefix, vex: false, wide: rex & 8 != 0 },
-        _ => Prefixes { prefix, vex: false, wide: false },
-    })
+    let legacy = [0x66, 0xf3, 0xf2].iter().position(|prefix| *prefix == byte(0)).map_or(0, |n| n as u8 + 1);
+    let (vex, prefix, wide, long) = match byte(usize::from(legacy != 0)) {
+        0xc4 => (true, byte(2) & 3, byte(2) & 0x80 != 0, byte(2) & 4 != 0),
+        0xc5 => (true, byte(1) & 3, false, byte(1) & 4 != 0),
+        rex @ 0x40..=0x4f => (false, legacy, rex & 8 != 0, false),
+        _ => (false, legacy, false, false),
+    };
+    let info = code.op_code();
+    // The checker reads no second opcode byte, none in the place of ModRM, and no long vectors.
+    let whole = info.op_code_len() == 1 && info.rm_group_index() < 0 && !long;
+    let map = u8::try_from(info.table() as usize).ok().filter(|map| *map < 4 && whole)?;
+    let (opcode, digit) = (u8::try_from(info.op_code()).ok()?, u8::try_from(info.group_index()).ok());
+    Some(Encoding { code, vex, map, prefix, wide, opcode, digit })
 }
 
 /// One instruction against one form.

@@ -20,7 +20,7 @@ mod simplify;
 mod types;
 
 pub use builtin::{CONDITIONS, is_builtin};
-pub use encoding::{Prefixes, prefixes};
+pub use encoding::{Encoding, encoding};
 pub use inst::{operand_type, reads};
 pub use sandbox::{check as check_sandbox, fixed_bytes, numbers, size_and_alignment};
 

@@ -103,8 +103,8 @@ impl Emitter<'_> {
         });
         quote! {
             /// What is known of a 64-bit value.
-            #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-            pub enum Fact { #(#variants),* }
+            #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+            pub enum Fact { #[default] #(#variants),* }
 
             impl Fact {
                 /// In the words of the specification.

@@ -1,89 +1,29 @@
-//! `forms.rs`: what the sandbox checker knows of each exact instruction form.
+//! `forms.rs`: what the sandbox checker knows of each exact instruction form, and how it finds the form of some bytes.
 //!
 //! Takes the instructions of `spec/x86_64`; gives one `Form` for each iced-x86 `Code` that some instruction encodes. Several
 //! instructions may share a form (a move and a load): their operands are united and their effects must agree. An effect the
 //! checker has no fact for becomes `Effect::Unknown`, which is always sound: nothing is known of the result but its width.
+//! Opcodes lead to forms through a table; where ModRM.reg belongs to the opcode, through a second one.
 
-use crate::ast::*;
-use crate::check::{FEATURES, Prefixes, prefixes, register_number};
+use super::form_types::{Effect, FlagsEffect, Form, Operand, Place, Transfer, opcode_number};
+use crate::ast::{Operand as Declared, *};
+use crate::check::{Encoding, FEATURES, encoding, register_number};
 use crate::diagnostic::Diagnostic;
-use proc_macro2::{Ident, Literal, Span as TokenSpan, TokenStream};
-use quote::{format_ident, quote};
+use iced_x86::OpCodeOperandKind;
+use proc_macro2::{Literal, TokenStream};
+use quote::quote;
 use std::collections::BTreeMap;
 
 const CONDITIONS: [&str; 16] = ["o", "no", "b", "ae", "e", "ne", "be", "a", "s", "ns", "p", "np", "l", "ge", "le", "g"];
 const STACK: u8 = 4;
 
-/// What the result of operand 0 is made of; numbers are operands in their encoded order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// No general register or memory operand is assigned.
-    None,
-    Unknown,
-    Copy(u8),
-    SignExtend(u8),
-    Add(u8, u8),
-    And(u8, u8),
-    Or(u8, u8),
-    Xor(u8, u8),
-    ShiftLeft(u8, u8),
-    ShiftRight(u8, u8),
-    Select(u8, u8),
-    Zero,
-    Address,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flags {
-    Kept,
-    Undefined,
-    Compare(u8, u8),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Transfer {
-    Next,
-    Jump,
-    JumpIf,
-    JumpRegister,
-    Call,
-    CallMemory,
-    Return,
-    Trap,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Slot {
-    register: bool,
-    stack: bool,
-    memory: bool,
-    vector: bool,
-    address: bool,
-    immediate: bool,
-    label: bool,
-    width: u16,
-    read: bool,
-    written: bool,
-    /// The numbers an immediate may be; empty for any.
-    literals: Vec<u64>,
-}
-
+/// A form, where it is described and how it is encoded.
 #[derive(Clone, Debug)]
-struct Form {
+struct Described {
     span: Span,
     name: String,
-    operands: Vec<Slot>,
-    effect: Effect,
-    flags: Flags,
-    transfer: Transfer,
-    condition: Option<u8>,
-    /// General registers written without being encoded, whole and (zero-extended) by their lower halves.
-    implicit: u16,
-    implicit32: u16,
-    /// Operands 0 and 1 must be the same register.
-    same: bool,
-    feature: u32,
-    prefixes: Prefixes,
+    form: Form,
+    encoding: Encoding,
 }
 
 fn variable<'e>(expr: &'e Expr) -> Option<&'e str> {
@@ -104,7 +44,7 @@ impl Describer<'_> {
         at.and_then(|at| u8::try_from(at).ok())
     }
 
-    fn operand(&self, name: &str) -> Option<&Operand> {
+    fn operand(&self, name: &str) -> Option<&Declared> {
         self.inst.operands.iter().find(|operand| operand.name.text == name)
     }
 
@@ -170,20 +110,20 @@ impl Describer<'_> {
         })
     }
 
-    fn flags(&self) -> Flags {
-        let mut flags = Flags::Kept;
+    fn flags(&self) -> FlagsEffect {
+        let mut flags = FlagsEffect::Kept;
         for stmt in &self.inst.body {
             match stmt {
-                InstStmt::FlagsUndefined(_) => flags = Flags::Undefined,
+                InstStmt::FlagsUndefined(_) => flags = FlagsEffect::Undefined,
                 InstStmt::Flags(expr) => {
                     flags = match &expr.kind {
                         ExprKind::Call(name, args) if name.text == "flags_sub" && args.len() == 2 => {
                             match (self.plain(&args[0]), self.plain(&args[1])) {
-                                (Some(a), Some(b)) => Flags::Compare(a, b),
-                                _ => Flags::Undefined,
+                                (Some(a), Some(b)) => FlagsEffect::Compare(a, b),
+                                _ => FlagsEffect::Undefined,
                             }
                         }
-                        _ => Flags::Undefined,
+                        _ => FlagsEffect::Undefined,
                     }
                 }
                 _ => {}
@@ -215,50 +155,75 @@ impl Describer<'_> {
             .unwrap_or(Transfer::Next)
     }
 
-    fn slot(&self, encoded: &EncodedOperand) -> Slot {
-        let mut slot = Slot::default();
+    /// An encoded operand in its place, and the bits of the numbers that it may be (0 for any).
+    fn encoded(&self, encoded: &EncodedOperand, place: Place) -> (Operand, u16) {
+        let (mut kind, mut width) = (0, 0);
+        let mut add = |set: bool, bit: u16| kind |= if set { bit } else { 0 };
         let name = match encoded {
             EncodedOperand::Literal(value, _) => {
-                (slot.immediate, slot.literals) = (true, vec![*value as u64]);
-                return slot;
+                return (Operand { place, width, kind: Operand::IMMEDIATE }, 1u16.checked_shl(*value as u32).unwrap_or(0));
             }
             EncodedOperand::Operand(name) => &name.text,
         };
         let Some(operand) = self.operand(name) else {
             // A register that the description fixes: only the stack pointer is one, moved by constants.
-            (slot.stack, slot.width, slot.read, slot.written) = (true, 64, true, true);
-            return slot;
+            return (Operand { place, width: 8, kind: Operand::STACK | Operand::READ | Operand::WRITTEN }, 0);
         };
         let assigned = self.inst.body.iter().any(|stmt| matches!(stmt, InstStmt::Assign(to, _) if to.text == *name));
-        slot.read = matches!(operand.mode, Mode::Use | Mode::InOut);
-        slot.written = operand.mode != Mode::Use;
-        match operand.kind {
-            OperandKind::Reg(width) => (slot.register, slot.width) = (true, width),
-            OperandKind::RegMem(width) => (slot.register, slot.memory, slot.width) = (true, true, width),
-            OperandKind::Xmm(width) => (slot.register, slot.vector, slot.width) = (true, true, width),
-            OperandKind::XmmMem(width) => {
-                (slot.register, slot.memory, slot.vector, slot.width) = (true, true, true, width);
-            }
-            OperandKind::Mem(width) => {
-                let reads = self.inst.body.iter().any(|stmt| match stmt {
+        let (mut read, mut written) = (matches!(operand.mode, Mode::Use | Mode::InOut), operand.mode != Mode::Use);
+        let bits = match operand.kind {
+            OperandKind::Reg(bits) => (Operand::REGISTER, bits),
+            OperandKind::RegMem(bits) => (Operand::REGISTER | Operand::MEMORY, bits),
+            OperandKind::Xmm(bits) => (Operand::REGISTER | Operand::VECTOR, bits),
+            OperandKind::XmmMem(bits) => (Operand::REGISTER | Operand::MEMORY | Operand::VECTOR, bits),
+            OperandKind::Mem(bits) => {
+                read = self.inst.body.iter().any(|stmt| match stmt {
                     InstStmt::Assign(_, expr) | InstStmt::Flags(expr) | InstStmt::Let(_, expr) => mentions(expr, name),
                     InstStmt::Transfer(..) | InstStmt::Jump(..) => true,
                     _ => false,
                 });
-                (slot.memory, slot.width, slot.read, slot.written) = (true, width, reads, assigned);
+                written = assigned;
+                (Operand::MEMORY, bits)
             }
-            OperandKind::Addr => slot.address = true,
-            OperandKind::SImm(_) | OperandKind::UImm(_) => slot.immediate = true,
+            OperandKind::SImm(_) | OperandKind::UImm(_) => (Operand::IMMEDIATE, 0),
             // A label is a branch's target, or an address relative to rip.
-            OperandKind::Label if self.inst.encoded.len() == 1 => slot.label = true,
-            OperandKind::Label => slot.address = true,
-            OperandKind::Cc => {}
-        }
-        slot
+            OperandKind::Label if place == Place::Immediate => (Operand::LABEL, 0),
+            OperandKind::Addr | OperandKind::Label => (Operand::ADDRESS, 0),
+            OperandKind::Cc => (0, 0),
+        };
+        width = (bits.1 / 8) as u8;
+        add(true, bits.0);
+        add(read, Operand::READ);
+        add(written, Operand::WRITTEN);
+        (Operand { place, width, kind }, 0)
     }
 
-    fn form(&self, name: String, condition: Option<u8>, prefixes: Prefixes) -> Result<Form, Diagnostic> {
-        let operands: Vec<Slot> = self.inst.encoded.iter().map(|encoded| self.slot(encoded)).collect();
+    fn form(&self, name: String, condition: Option<u8>, encoding: Encoding) -> Result<Described, Diagnostic> {
+        const ABSENT: Operand = Operand { place: Place::Immediate, width: 0, kind: 0 };
+        let unreadable =
+            |what: &str| Diagnostic::new(self.inst.code.span, format!("the checker cannot read {what} of `{name}`"));
+        let (mut operands, mut literals, mut count) = ([ABSENT; 4], 0, 0);
+        let (mut immediate, mut signed, mut modrm) = (0, false, encoding.digit.is_some());
+        for (&kind, encoded) in encoding.code.op_code().op_kinds().iter().zip(&self.inst.encoded) {
+            let (place, bytes, sign) = place(kind).ok_or_else(|| unreadable("an operand"))?;
+            let (mut operand, numbers) = self.encoded(encoded, place);
+            if count == 1 && self.repeated() {
+                operand.kind &= !Operand::WRITTEN;
+            }
+            if matches!(encoded, EncodedOperand::Literal(..)) && numbers == 0 {
+                return Err(unreadable("so great a number"));
+            }
+            if place == Place::Immediate && bytes != 0 && immediate != 0 {
+                return Err(unreadable("a second immediate"));
+            }
+            if count > 0 && operand.is(Operand::WRITTEN) {
+                return Err(unreadable("a result behind the first operand"));
+            }
+            (immediate, signed, literals) = (immediate + bytes, signed || sign, literals | numbers);
+            modrm |= !low_bits(kind) && matches!(place, Place::Reg | Place::Rm);
+            *operands.get_mut(count).ok_or_else(|| unreadable("so many operands"))? = operand;
+            count += 1;
+        }
         let (mut implicit, mut implicit32) = (0u16, 0u16);
         for operand in &self.inst.operands {
             let number = operand.fixed.as_ref().and_then(|fixed| register_number(&fixed.text));
@@ -281,7 +246,7 @@ impl Describer<'_> {
         if (implicit | implicit32) & (1 << STACK | 1 << 15) != 0 {
             return Err(Diagnostic::new(self.inst.span, "a register with a role is written without being an operand"));
         }
-        let mut effect = Effect::None;
+        let mut effect = Effect::Nothing;
         for stmt in &self.inst.body {
             let InstStmt::Assign(to, expr) = stmt else { continue };
             let general = self.operand(&to.text).is_some_and(|operand| {
@@ -299,7 +264,7 @@ impl Describer<'_> {
         for stmt in &self.inst.body {
             match stmt {
                 // The checker proves no such premises.
-                InstStmt::Requires(_) if effect != Effect::None => effect = Effect::Unknown,
+                InstStmt::Requires(_) if effect != Effect::Nothing => effect = Effect::Unknown,
                 InstStmt::Undefined(name, _) => {
                     effect = Effect::Unknown;
                     if self.operand(&name.text).is_some_and(|operand| operand.kind != OperandKind::Reg(64)) {
@@ -310,7 +275,7 @@ impl Describer<'_> {
                 _ => {}
             }
         }
-        if operands.iter().any(|slot| slot.stack) {
+        if operands.iter().any(|operand| operand.is(Operand::STACK)) {
             effect = match self.inst.code.text.split('_').next() {
                 Some("Add") => Effect::Add(0, 1),
                 Some("Sub") => Effect::Unknown,
@@ -321,20 +286,33 @@ impl Describer<'_> {
             };
         }
         let feature = self.inst.feature.as_ref().and_then(|name| FEATURES.iter().position(|known| *known == name.text));
-        Ok(Form {
-            span: self.inst.span,
-            name,
-            same: operands.len() >= 2 && self.repeated(),
+        let form = Form {
             operands,
+            count: count as u8,
             effect,
             flags: self.flags(),
             transfer: self.transfer(),
-            condition,
+            condition: condition.unwrap_or(u8::MAX),
             implicit,
             implicit32,
             feature: feature.map_or(0, |bit| 1 << bit),
-            prefixes,
-        })
+            same: count >= 2 && self.repeated(),
+            literals,
+            memory: u8::MAX,
+            modrm,
+            direct: false,
+            indirect: false,
+            immediate,
+            mask: if signed || immediate == 8 { u64::MAX } else { (1 << (8 * immediate)) - 1 },
+            extends: 0,
+            registers: 0,
+            general: 0,
+            bytes: 0,
+            stack: 0,
+            only_stack: 0,
+            particular: false,
+        };
+        Ok(Described { span: self.inst.span, name, form, encoding })
     }
 
     /// Whether the first two encoded operands are one, as in `xor r, r`.
@@ -352,74 +330,104 @@ fn mentions(expr: &Expr, name: &str) -> bool {
     found
 }
 
+/// Where an operand is encoded; if it is an immediate its bytes, and whether it is sign-extended.
+fn place(kind: OpCodeOperandKind) -> Option<(Place, u8, bool)> {
+    use OpCodeOperandKind as K;
+    Some(match kind {
+        K::r8_reg | K::r16_reg | K::r32_reg | K::r64_reg | K::xmm_reg => (Place::Reg, 0, false),
+        K::r8_or_mem | K::r16_or_mem | K::r32_or_mem | K::r64_or_mem | K::xmm_or_mem | K::mem => (Place::Rm, 0, false),
+        K::r16_rm | K::r32_rm | K::r64_rm | K::xmm_rm => (Place::Rm, 0, false),
+        K::r8_opcode | K::r16_opcode | K::r32_opcode | K::r64_opcode => (Place::Rm, 0, false),
+        K::r32_vvvv | K::r64_vvvv | K::xmm_vvvv => (Place::Vvvv, 0, false),
+        K::cl => (Place::Cl, 0, false),
+        K::imm8 => (Place::Immediate, 1, false),
+        K::imm8sex16 | K::imm8sex32 | K::imm8sex64 | K::br64_1 => (Place::Immediate, 1, true),
+        K::imm16 => (Place::Immediate, 2, false),
+        K::imm32 => (Place::Immediate, 4, false),
+        K::imm32sex64 | K::br64_4 => (Place::Immediate, 4, true),
+        K::imm64 => (Place::Immediate, 8, false),
+        _ => return None,
+    })
+}
+
+/// Whether a register is the opcode's lowest bits.
+fn low_bits(kind: OpCodeOperandKind) -> bool {
+    use OpCodeOperandKind as K;
+    matches!(kind, K::r8_opcode | K::r16_opcode | K::r32_opcode | K::r64_opcode)
+}
+
 /// Unites two descriptions of one form.
-fn unite(into: &mut Form, other: Form) -> Result<(), Diagnostic> {
+fn unite(known: &mut Described, more: Described) -> Result<(), Diagnostic> {
     let disagree = |what: &str| {
-        Err(Diagnostic::new(other.span, format!("another instruction describes {what} of `{}` differently", other.name))
-            .other(into.span, "the other one")
+        Err(Diagnostic::new(more.span, format!("another instruction describes {what} of `{}` differently", more.name))
+            .other(known.span, "the other one")
             .help("the checker needs one meaning for each form"))
     };
+    let (into, other) = (&mut known.form, more.form);
     // A description for equal operands adds nothing to one for any operands.
     if into.same != other.same {
         if into.same {
-            *into = other;
+            *known = more;
         }
         return Ok(());
     }
-    if into.operands.len() != other.operands.len()
+    if into.count != other.count
         || into.transfer != other.transfer
         || into.implicit != other.implicit
         || into.implicit32 != other.implicit32
     {
         return disagree("the operands");
     }
-    let stack = |form: &Form| form.operands.iter().any(|slot| slot.stack);
-    if into.effect != other.effect {
-        // Adjusting rsp and arithmetic on other registers are told apart by the operand.
-        match (stack(into), stack(&other)) {
-            (true, false) => into.effect = other.effect,
-            (false, true) => {}
-            _ => return disagree("the result"),
-        }
+    // Adjusting rsp and arithmetic on other registers are told apart by the operand.
+    let stack = |form: &Form| form.operands.iter().any(|operand| operand.is(Operand::STACK));
+    match (stack(into), stack(&other)) {
+        (true, false) => (into.effect, into.flags) = (other.effect, other.flags),
+        (false, true) => {}
+        _ if into.effect != other.effect => return disagree("the result"),
+        _ if into.flags != other.flags => into.flags = FlagsEffect::Undefined,
+        _ => {}
     }
-    if into.flags != other.flags {
-        match (stack(into), stack(&other)) {
-            (true, false) => into.flags = other.flags,
-            (false, true) => {}
-            _ => into.flags = Flags::Undefined,
+    for (operand, more_of_it) in into.operands.iter_mut().zip(other.operands) {
+        let memory = operand.is(Operand::MEMORY) && more_of_it.is(Operand::MEMORY);
+        if operand.width != more_of_it.width && (memory || !operand.is(Operand::VECTOR)) && !operand.is(Operand::IMMEDIATE) {
+            return Err(Diagnostic::new(more.span, format!("another instruction gives `{}` another width", more.name))
+                .other(known.span, "the other one"));
         }
+        if more_of_it.is(Operand::MEMORY) && !operand.is(Operand::MEMORY) {
+            operand.width = more_of_it.width;
+        }
+        operand.kind |= more_of_it.kind;
     }
-    for (slot, more) in into.operands.iter_mut().zip(other.operands) {
-        if slot.width != more.width && (slot.memory && more.memory || !slot.vector) && !slot.immediate {
-            return Err(Diagnostic::new(other.span, format!("another instruction gives `{}` another width", other.name))
-                .other(into.span, "the other one"));
-        }
-        if more.memory && !slot.memory {
-            slot.width = more.width;
-        }
-        if slot.literals.is_empty() != more.literals.is_empty() {
-            slot.literals.clear();
-        } else {
-            slot.literals.extend(more.literals);
-            slot.literals.sort_unstable();
-            slot.literals.dedup();
-        }
-        slot.register |= more.register;
-        slot.stack |= more.stack;
-        slot.memory |= more.memory;
-        slot.vector |= more.vector;
-        slot.read |= more.read;
-        slot.written |= more.written;
-        slot.address |= more.address;
-        slot.immediate |= more.immediate;
-        slot.label |= more.label;
-    }
+    into.literals = if into.literals == 0 || other.literals == 0 { 0 } else { into.literals | other.literals };
     Ok(())
 }
 
+/// Fills in what follows from the operands.
+fn summarise(form: &mut Form) {
+    for (n, operand) in (0..).zip(form.operands) {
+        let bit = |set: bool| if set { 1 << operand.place as u8 } else { 0 };
+        let register = matches!(operand.place, Place::Reg | Place::Rm | Place::Vvvv) && n < form.count;
+        let general = register && operand.kind & (Operand::VECTOR | Operand::ADDRESS) == 0;
+        form.registers |= bit(register);
+        form.general |= bit(general);
+        form.bytes |= bit(general && operand.width == 1);
+        form.stack |= bit(general && operand.is(Operand::STACK));
+        form.only_stack |= bit(general && operand.is(Operand::STACK) && !operand.is(Operand::REGISTER));
+        form.direct |= operand.place == Place::Rm && operand.is(Operand::REGISTER | Operand::STACK);
+        form.indirect |= operand.place == Place::Rm && operand.is(Operand::MEMORY | Operand::ADDRESS);
+        if operand.is(Operand::MEMORY) {
+            form.memory = n;
+        }
+    }
+    let among = |place: Place| form.registers & 1 << place as u8 != 0;
+    form.extends = u8::from(among(Place::Reg)) << 2 | u8::from(among(Place::Rm));
+    form.direct |= !form.modrm;
+    form.particular = form.bytes | form.only_stack != 0 || form.same || form.literals != 0;
+}
+
 /// One form for each `Code`, by name.
-fn forms(spec: &Spec) -> Result<BTreeMap<String, Form>, Vec<Diagnostic>> {
-    let mut forms: BTreeMap<String, Form> = BTreeMap::new();
+fn forms(spec: &Spec) -> Result<BTreeMap<String, Described>, Vec<Diagnostic>> {
+    let mut forms: BTreeMap<String, Described> = BTreeMap::new();
     let mut errors = Vec::new();
     for inst in &spec.insts {
         let mut names: Vec<(String, Option<u8>)> = match inst.code.text.split_once("{cc}") {
@@ -430,129 +438,112 @@ fn forms(spec: &Spec) -> Result<BTreeMap<String, Form>, Vec<Diagnostic>> {
         };
         names.extend(inst.short.iter().map(|short| (short.text.clone(), None)));
         for (name, condition) in names {
-            let described = prefixes(inst, &name)
+            let described = encoding(inst, &name)
                 .ok_or_else(|| Diagnostic::new(inst.code.span, format!("`{name}` cannot be encoded")))
-                .and_then(|prefixes| Describer { inst }.form(name.clone(), condition, prefixes));
-            let united = described.and_then(|form| match forms.get_mut(&name) {
-                Some(known) => unite(known, form),
+                .and_then(|encoding| Describer { inst }.form(name.clone(), condition, encoding));
+            let united = described.and_then(|described| match forms.get_mut(&name) {
+                Some(known) => unite(known, described),
                 None => {
-                    forms.insert(name, form);
+                    forms.insert(name, described);
                     Ok(())
                 }
             });
             errors.extend(united.err());
         }
     }
+    forms.values_mut().for_each(|described| summarise(&mut described.form));
     if errors.is_empty() { Ok(forms) } else { Err(errors) }
 }
 
 /// What the checker takes an instruction to do: to its result, and to the flags. None if it cannot be described.
-pub fn effects(inst: &Inst) -> Option<(Effect, Flags)> {
+pub fn effects(inst: &Inst) -> Option<(Effect, FlagsEffect)> {
     let name = inst.code.text.replace("{cc}", CONDITIONS[0]);
-    let form = Describer { inst }.form(name.clone(), None, prefixes(inst, &name)?).ok()?;
-    Some((form.effect, form.flags))
+    let described = Describer { inst }.form(name.clone(), None, encoding(inst, &name)?).ok()?;
+    Some((described.form.effect, described.form.flags))
 }
 
 /// Errors that keep an instruction out of the checker's table.
 pub fn check(spec: &Spec) -> Vec<Diagnostic> {
-    forms(spec).err().unwrap_or_default()
+    forms(spec).and_then(|forms| opcodes(&forms)).err().unwrap_or_default()
 }
 
-fn print(form: &Form) -> TokenStream {
-    let operands = form.operands.iter().map(|slot| {
-        let mut bits = Vec::new();
-        let named = [
-            (slot.register, "REGISTER"),
-            (slot.stack, "STACK"),
-            (slot.memory, "MEMORY"),
-            (slot.vector, "VECTOR"),
-            (slot.address, "ADDRESS"),
-            (slot.immediate, "IMMEDIATE"),
-            (slot.label, "LABEL"),
-            (slot.read, "READ"),
-            (slot.written, "WRITTEN"),
-        ];
-        for (set, name) in named {
-            if set {
-                let name = Ident::new(name, TokenSpan::call_site());
-                bits.push(quote!(Operand::#name));
+/// An entry for a form whose opcode includes ModRM.reg is this plus the number of its group.
+const GROUP: u16 = 0x8000;
+
+/// The entries of the table of opcodes that are not 0: the form's number plus one, or a group; and the groups, by ModRM.reg.
+type Opcodes = (BTreeMap<usize, u16>, Vec<[u16; 8]>);
+
+fn opcodes(forms: &BTreeMap<String, Described>) -> Result<Opcodes, Vec<Diagnostic>> {
+    let (mut entries, mut groups): Opcodes = Default::default();
+    for (number, described) in (1u16..).zip(forms.values()) {
+        let Encoding { code, vex, map, prefix, wide, opcode, digit } = described.encoding;
+        let registers = if code.op_code().op_kinds().iter().any(|kind| low_bits(*kind)) { 8 } else { 1 };
+        for opcode in (opcode..=u8::MAX).take(registers) {
+            let entry = entries.entry(opcode_number(vex, map, prefix, wide, opcode)).or_insert_with(|| match digit {
+                None => 0,
+                Some(_) => {
+                    groups.push([0; 8]);
+                    GROUP + groups.len() as u16 - 1
+                }
+            });
+            let place = match digit {
+                Some(digit) => {
+                    groups.get_mut(usize::from(entry.wrapping_sub(GROUP))).map(|group| &mut group[usize::from(digit)])
+                }
+                None => Some(entry),
+            };
+            match place {
+                Some(place) if *place == 0 => *place = number,
+                _ => {
+                    let message = format!("the encoding of `{}` is that of another form too", described.name);
+                    return Err(vec![Diagnostic::new(described.span, message)]);
+                }
             }
         }
-        let (width, literals) = ((slot.width / 8) as u8, &slot.literals);
-        quote!(Operand { kind: 0 #(| #bits)*, width: #width, literals: &[#(#literals),*] })
-    });
-    let n = Literal::u8_unsuffixed;
-    let pair = |name: &str, a: u8, b: u8| {
-        let (name, a, b) = (format_ident!("{name}"), n(a), n(b));
-        quote!(Effect::#name(#a, #b))
-    };
-    let effect = match form.effect {
-        Effect::None => quote!(Effect::None),
-        Effect::Unknown => quote!(Effect::Unknown),
-        Effect::Zero => quote!(Effect::Zero),
-        Effect::Address => quote!(Effect::Address),
-        Effect::Copy(a) => {
-            let a = n(a);
-            quote!(Effect::Copy(#a))
-        }
-        Effect::SignExtend(a) => {
-            let a = n(a);
-            quote!(Effect::SignExtend(#a))
-        }
-        Effect::Add(a, b) => pair("Add", a, b),
-        Effect::And(a, b) => pair("And", a, b),
-        Effect::Or(a, b) => pair("Or", a, b),
-        Effect::Xor(a, b) => pair("Xor", a, b),
-        Effect::ShiftLeft(a, b) => pair("ShiftLeft", a, b),
-        Effect::ShiftRight(a, b) => pair("ShiftRight", a, b),
-        Effect::Select(a, b) => pair("Select", a, b),
-    };
-    let flags = match form.flags {
-        Flags::Kept => quote!(FlagsEffect::Kept),
-        Flags::Undefined => quote!(FlagsEffect::Undefined),
-        Flags::Compare(a, b) => {
-            let (a, b) = (n(a), n(b));
-            quote!(FlagsEffect::Compare(#a, #b))
-        }
-    };
-    let transfer = Ident::new(&format!("{:?}", form.transfer), TokenSpan::call_site());
-    let condition = form.condition.unwrap_or(u8::MAX);
-    let Form { implicit, implicit32, same, feature, prefixes: Prefixes { prefix, vex, wide }, .. } = form;
-    let vex = if *vex { quote!(Encoding::Vex) } else { quote!(Encoding::Legacy) };
-    quote! {
-        Form {
-            operands: &[#(#operands),*], effect: #effect, flags: #flags, transfer: Transfer::#transfer, condition: #condition,
-            implicit: #implicit, implicit32: #implicit32, same: #same, feature: #feature, prefix: #prefix, encoding: #vex, wide: #wide,
-        }
     }
+    Ok((entries, groups))
 }
 
 pub fn emit(spec: &Spec) -> TokenStream {
     let forms = forms(spec).unwrap_or_default();
-    let entries = forms.values().map(print);
-    let names = forms.keys().map(|name| Ident::new(name, TokenSpan::call_site()));
-    let numbers = (1..=forms.len()).map(Literal::usize_unsuffixed);
-    let count = forms.len();
+    let (entries, groups) = opcodes(&forms).unwrap_or_default();
+    // Their descriptions are Rust, but for the variants' types.
+    let printed = forms.values().map(|described| {
+        let text = format!("{:?}", described.form);
+        text.parse::<TokenStream>().unwrap_or_default()
+    });
+    let codes = forms.keys();
+    let (at, to) =
+        (entries.keys().copied().map(Literal::usize_unsuffixed), entries.values().copied().map(Literal::u16_unsuffixed));
+    let groups: Vec<TokenStream> = groups.iter().map(|group| quote!([#(#group),*])).collect();
+    let (count, group_count) = (forms.len(), groups.len());
     quote! {
-        use iced_x86::Code;
+        const GROUP: u16 = #GROUP;
 
-        /// Number of a `Code`'s form plus one; 0 for what may not stand in checked code.
-        static NUMBERS: [u16; 0x2000] = {
-            let mut numbers = [0; 0x2000];
-            #(numbers[Code::#names as usize] = #numbers;)*
-            numbers
+        static OPCODES: [u16; 1 << 14] = {
+            let mut opcodes = [0; 1 << 14];
+            #(opcodes[#at] = #to;)*
+            opcodes
         };
 
-        static FORMS: [Form; #count] = [#(#entries),*];
+        static GROUPS: [[u16; 8]; #group_count] = [#(#groups),*];
 
-        /// The form of a decoded instruction, if it may stand in checked code.
-        pub fn form(code: Code) -> Option<&'static Form> {
-            FORMS.get(usize::from(*NUMBERS.get(code as usize)?).checked_sub(1)?)
+        pub static FORMS: [Form; #count] = {
+            use {Effect::*, FlagsEffect::*, Place::*, Transfer::*};
+            [#(#printed),*]
+        };
+
+        /// The form of an opcode (see `opcode_number`), of which ModRM.reg may be a part, if it may stand in checked code.
+        #[inline]
+        pub fn form(opcode: usize, reg: u8) -> Option<&'static Form> {
+            let mut number = OPCODES[opcode & 0x3fff];
+            if number >= GROUP {
+                number = GROUPS.get(usize::from(number - GROUP))?[usize::from(reg & 7)];
+            }
+            FORMS.get(usize::from(number).checked_sub(1)?)
         }
 
-        /// Every form, for tests.
-        pub fn all() -> &'static [Form] {
-            &FORMS
-        }
+        /// What iced-x86 calls each form.
+        pub static NAMES: [&str; #count] = [#(#codes),*];
     }
 }

@@ -5,6 +5,7 @@
 
 mod eval;
 mod fact;
+mod form_types;
 mod forms;
 mod insts;
 mod layout;
@@ -37,10 +38,12 @@ pub fn emit(spec: &Spec, unproved: &[String]) -> Vec<(&'static str, String)> {
 
 /// What the sandbox checker is built from.
 pub fn checker(spec: &Spec) -> Vec<(&'static str, String)> {
-    vec![("forms.rs", format(forms::emit(spec))), ("facts.rs", format(fact::emit(spec))), ("layout.rs", layout(spec))]
+    let forms = format!("{}\n{}", include_str!("form_types.rs"), format(forms::emit(spec)));
+    vec![("forms.rs", forms), ("facts.rs", format(fact::emit(spec))), ("layout.rs", layout(spec))]
 }
 
-pub use forms::{Effect, Flags, check as check_forms, effects};
+pub use form_types::{Effect, FlagsEffect};
+pub use forms::{check as check_forms, effects};
 
 /// `layout.rs` alone: it needs `sandbox.rules` only.
 pub fn layout(spec: &Spec) -> String {

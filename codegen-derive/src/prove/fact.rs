@@ -15,7 +15,7 @@ use super::meaning::{Condition, Meaning, Meant, Scope, Value, width};
 use super::obligation::{Context, Kind, Obligation};
 use super::term::{Op, Sort, Term};
 use crate::ast::*;
-use crate::emit::{Effect, Flags, effects};
+use crate::emit::{Effect, FlagsEffect, effects};
 
 /// An obligation, or why there is none.
 pub type Made = Result<Obligation, (Kind, String, Span, String)>;
@@ -504,7 +504,7 @@ fn effect(spec: &Spec, inst: &Inst) -> Option<Meant<Obligation>> {
                     prover.scope.insert(name.text.clone(), value);
                 }
                 InstStmt::Flags(value) => {
-                    let Flags::Compare(a, b) = flags else { continue };
+                    let FlagsEffect::Compare(a, b) = flags else { continue };
                     let (Some(a), Some(b)) = (at(a), at(b)) else { continue };
                     let compared =
                         inst.operands.first().map_or(64, |operand| width(&crate::check::operand_type(operand.kind)));
@@ -520,7 +520,7 @@ fn effect(spec: &Spec, inst: &Inst) -> Option<Meant<Obligation>> {
                 InstStmt::Assign(to, value) => {
                     let first = matches!(inst.encoded.first(), Some(EncodedOperand::Operand(name)) if name.text == to.text);
                     let wide = width(&value.ty);
-                    if !first || wide < 32 || wide > 64 || matches!(effect, Effect::None | Effect::Unknown) {
+                    if !first || wide < 32 || wide > 64 || matches!(effect, Effect::Nothing | Effect::Unknown) {
                         continue;
                     }
                     let result = prover.meaning.term(value, &prover.scope.clone())?;
@@ -528,7 +528,7 @@ fn effect(spec: &Spec, inst: &Inst) -> Option<Meant<Obligation>> {
                     let pair = |a: u8, b: u8| at(a).zip(at(b)).ok_or("an operand is missing");
                     let one = |a: u8| at(a).ok_or("an operand is missing");
                     let taken = match effect {
-                        Effect::None | Effect::Unknown => continue,
+                        Effect::Nothing | Effect::Unknown => continue,
                         Effect::Zero => graph.bits(0, 64),
                         Effect::Copy(a) => one(a)?,
                         // The checker makes something of 64 bits of this only for entries of jump tables.

@@ -23,17 +23,37 @@ impl Fact {
     /// A bound that every number satisfies says nothing.
     #[inline]
     pub fn plain(self) -> Fact {
-        if self == Fact::Max(u64::MAX) { Fact::Unknown } else { self }
+        if let Fact::Max(u64::MAX) = self { Fact::Unknown } else { self }
+    }
+
+    /// Whether it bounds the value to 32 bits.
+    #[inline(always)]
+    pub fn is_narrow(self) -> bool {
+        #[inline(never)]
+        fn other(fact: Fact) -> bool {
+            fact.bound() <= MAX32
+        }
+        match self {
+            Fact::Max(bound) => bound <= MAX32,
+            fact => fact != Fact::Unknown && other(fact),
+        }
     }
 
     /// Of the value's lower bytes, zero-extended.
-    #[inline]
+    #[inline(always)]
     pub fn low(self, bytes: u8) -> Fact {
         match bytes {
-            1 => low8(self),
-            2 => low16(self),
-            4 => low32(self),
             8 => self,
+            4 => low32(self),
+            _ => self.lower(bytes),
+        }
+    }
+
+    #[inline(never)]
+    fn lower(self, bytes: u8) -> Fact {
+        match bytes {
+            2 => low16(self),
+            1 => low8(self),
             _ => Fact::Unknown,
         }
     }
@@ -43,21 +63,14 @@ impl Fact {
 pub type Value = u32;
 
 /// What the flags say, if it is of use. `now` is what was known at the comparison.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Flags {
+    #[default]
     Unknown,
     /// A value was compared, whole or zero-extended, with another.
-    Compared {
-        value: Value,
-        now: Fact,
-        with: Fact,
-    },
+    Compared { value: Value, now: Fact, with: Fact },
     /// The signature in the slot that a value points at was compared with a type's.
-    Signature {
-        slot: Value,
-        now: Fact,
-        ty: u32,
-    },
+    Signature { slot: Value, now: Fact, ty: u32 },
 }
 
 impl Flags {

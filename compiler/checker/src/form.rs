@@ -1,256 +1,226 @@
-//! Instruction forms: the types of the generated table, and the check that an instruction is encoded exactly as its form is.
+//! Instruction forms: a generated table, and the instruction that some bytes are.
+//!
+//! [`decode`] takes code and an offset; it gives an [`Instruction`] only if the bytes are exactly what a form of `spec/x86_64`
+//! allows: the form's own prefix; REX with no bit and no byte more than needed, or VEX as short as may be; opcode, ModRM, SIB,
+//! displacement, immediate (Intel SDM vol. 2, chapter 2). What it does not know in full it does not accept.
 
-use iced_x86::{Instruction, OpKind, Register};
+use crate::fact::{MAX32, Reason};
+use crate::state::RSP;
 
-/// One encoded operand: what may stand there.
-#[derive(Debug)]
-pub struct Operand {
-    pub kind: u16,
-    /// Bytes of the register or of the memory accessed.
-    pub width: u8,
-    /// The numbers an immediate may be; empty for any.
-    pub literals: &'static [u64],
-}
+include!(concat!(env!("OUT_DIR"), "/forms.rs"));
 
-impl Operand {
-    pub const REGISTER: u16 = 1;
-    /// rsp, moved by a constant.
-    pub const STACK: u16 = 2;
-    pub const MEMORY: u16 = 4;
-    /// The register is a vector register.
-    pub const VECTOR: u16 = 8;
-    /// An address that is not accessed.
-    pub const ADDRESS: u16 = 16;
-    pub const IMMEDIATE: u16 = 32;
-    /// A branch's target.
-    pub const LABEL: u16 = 64;
-    pub const READ: u16 = 128;
-    pub const WRITTEN: u16 = 256;
+/// What stands for a register where an address has none, and for rip.
+pub const NONE: u8 = 16;
+pub const RIP: u8 = 17;
 
-    pub fn is(&self, kind: u16) -> bool {
-        self.kind & kind != 0
-    }
-}
-
-/// What the result of operand 0 is made of. Numbers are operands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// No general register or memory is assigned through an operand.
-    None,
-    Unknown,
-    /// The operand, zero-extended if it is narrower.
-    Copy(u8),
-    SignExtend(u8),
-    Add(u8, u8),
-    And(u8, u8),
-    Or(u8, u8),
-    Xor(u8, u8),
-    ShiftLeft(u8, u8),
-    ShiftRight(u8, u8),
-    /// The first if the condition holds, else the second.
-    Select(u8, u8),
-    Zero,
-    /// The address of operand 1.
-    Address,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FlagsEffect {
-    Kept,
-    Undefined,
-    /// As by subtracting the second operand from the first.
-    Compare(u8, u8),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transfer {
-    Next,
-    Jump,
-    JumpIf,
-    JumpRegister,
-    Call,
-    CallMemory,
-    Return,
-    Trap,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    Legacy,
-    Vex,
-}
-
-/// An exact instruction form.
-#[derive(Debug)]
-pub struct Form {
-    pub operands: &'static [Operand],
-    pub effect: Effect,
-    pub flags: FlagsEffect,
-    pub transfer: Transfer,
-    /// Hardware number of the condition, or 255.
-    pub condition: u8,
-    /// General registers written without being encoded, whole and (zero-extended) by their lower halves.
-    pub implicit: u16,
-    pub implicit32: u16,
-    /// Operands 0 and 1 must be the same register.
-    pub same: bool,
-    /// Bit of the CPU feature needed.
-    pub feature: u32,
-    /// 66, F2 or F3, or 0.
-    pub prefix: u8,
-    pub encoding: Encoding,
-    /// REX.W or VEX.W.
-    pub wide: bool,
-}
-
-pub use generated::{all, form};
-
-mod generated {
-    //! From `spec/x86_64`.
-    use super::*;
-    include!(concat!(env!("OUT_DIR"), "/forms.rs"));
-}
-
-/// What a register is: its number and width in bytes, 16 for a vector register, 0 for all that has no place in checked code
-/// (AH to BH, segment registers and so on).
-static REGISTERS: [(u8, u8); 0x100] = {
-    let mut registers = [(0, 0); 0x100];
-    let mut n = 0;
-    while n < 16 {
-        registers[Register::RAX as usize + n] = (n as u8, 8);
-        registers[Register::EAX as usize + n] = (n as u8, 4);
-        registers[Register::AX as usize + n] = (n as u8, 2);
-        // iced-x86 lists AH to BH between BL and SPL.
-        registers[Register::AL as usize + n + if n < 4 { 0 } else { 4 }] = (n as u8, 1);
-        registers[Register::XMM0 as usize + n] = (n as u8, 16);
-        n += 1;
-    }
-    registers
-};
-
-/// Number of a general register and its width in bytes.
-pub fn general(register: Register) -> Option<(usize, u8)> {
-    match REGISTERS[register as usize & 0xff] {
-        (number, width @ 1..=8) => Some((usize::from(number), width)),
-        _ => None,
-    }
+/// An instruction that fits its form.
+#[derive(Clone, Copy, Debug)]
+pub struct Instruction {
+    pub form: &'static Form,
+    pub at: u32,
+    pub length: u8,
+    /// Numbers of the registers in each place.
+    numbers: [u8; 4],
+    /// What ModRM names is memory, or an address: base + (index << scale) + displacement, rip already added.
+    pub memory: bool,
+    pub base: u8,
+    pub index: u8,
+    pub scale: u8,
+    pub displacement: u64,
+    /// A branch's target, if it is one.
+    pub immediate: u64,
 }
 
 /// What stands at an operand of an instruction.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
-    #[default]
-    None,
     /// A general register.
     Register(u8),
     Vector,
     Memory,
     Immediate,
-    Target,
 }
 
-/// The operands of an instruction that fits its form.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Operands {
-    pub found: [Found; 4],
-    /// The operand that is memory, if its form accesses it.
-    pub memory: Option<u8>,
-    /// Register fields that a prefix extends.
-    high: u32,
-    /// spl, bpl, sil or dil is named.
-    low_byte: bool,
-}
-
-impl Form {
-    /// Finds the operands; whether they are of the kinds that the form allows.
+impl Instruction {
     #[inline]
-    pub fn operands(&self, instruction: &Instruction, operands: &mut Operands) -> bool {
-        if instruction.op_count() as usize != self.operands.len() {
-            return false;
-        }
-        let i = instruction;
-        let kinds = [i.op0_kind(), i.op1_kind(), i.op2_kind(), i.op3_kind()];
-        let registers = [i.op0_register(), i.op1_register(), i.op2_register(), i.op3_register()];
-        for (n, operand) in self.operands.iter().enumerate().take(4) {
-            operands.found[n] = match kinds[n] {
-                OpKind::Register => {
-                    let (number, width) = REGISTERS[registers[n] as usize & 0xff];
-                    let vector = operand.is(Operand::VECTOR);
-                    let wanted = match (vector, number) {
-                        (false, 4) => Operand::STACK,
-                        _ => Operand::REGISTER,
-                    };
-                    let wide = if vector { 16 } else { operand.width };
-                    if !operand.is(wanted) || width != wide {
-                        return false;
-                    }
-                    operands.high += u32::from(number >= 8);
-                    operands.low_byte |= width == 1 && (4..8).contains(&number);
-                    if vector { Found::Vector } else { Found::Register(number) }
-                }
-                OpKind::Memory if operand.is(Operand::MEMORY | Operand::ADDRESS) => {
-                    if operand.is(Operand::MEMORY) {
-                        operands.memory = Some(n as u8);
-                    }
-                    let extended = |register: Register| u32::from(REGISTERS[register as usize & 0xff].0 >= 8);
-                    operands.high += extended(instruction.memory_base()) + extended(instruction.memory_index());
-                    Found::Memory
-                }
-                OpKind::NearBranch64 if operand.is(Operand::LABEL) => Found::Target,
-                OpKind::Immediate8
-                | OpKind::Immediate16
-                | OpKind::Immediate32
-                | OpKind::Immediate64
-                | OpKind::Immediate8to32
-                | OpKind::Immediate8to64
-                | OpKind::Immediate32to64
-                    if operand.is(Operand::IMMEDIATE) =>
-                {
-                    if !operand.literals.is_empty() && !operand.literals.contains(&instruction.immediate(n as u32)) {
-                        return false;
-                    }
-                    Found::Immediate
-                }
-                _ => return false,
-            };
-        }
-        !self.same || instruction.op0_register() == instruction.op1_register()
+    pub fn operand(&self, n: u8) -> &'static Operand {
+        &self.form.operands[usize::from(n & 3)]
     }
 
-    /// Whether the bytes begin with exactly the prefixes that the form and its registers need.
-    pub fn prefixes_fit(&self, operands: &Operands, bytes: &[u8]) -> bool {
-        let at = usize::from(self.prefix != 0);
-        if self.prefix != 0 && bytes.first() != Some(&self.prefix) {
-            return false;
-        }
-        let Some(&first) = bytes.get(at) else { return false };
-        let legacy = |byte: u8| matches!(byte, 0x26 | 0x2e | 0x36 | 0x3e | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3);
-        match self.encoding {
-            Encoding::Legacy => {
-                if first & 0xf0 == 0x40 {
-                    let next = bytes.get(at + 1).copied().unwrap_or(0x66);
-                    (first & 8 != 0) == self.wide
-                        && (first & 7).count_ones() == operands.high
-                        && (first & 15 != 0 || operands.low_byte)
-                        && next & 0xf0 != 0x40
-                        && !legacy(next)
-                } else {
-                    !self.wide && operands.high == 0 && !operands.low_byte && !legacy(first)
-                }
-            }
-            // R, X, B and the register in `vvvv` stand inverted; the two-byte form has only R, and stands wherever it can.
-            Encoding::Vex => {
-                let (extended, wide, last) = match (first, bytes.get(at + 1), bytes.get(at + 2)) {
-                    (0xc5, Some(&last), _) => (!last & 0x80, false, last),
-                    (0xc4, Some(&one), Some(&last)) if last & 0x80 != 0 || one & 0x7f != 0x61 => {
-                        (!one & 0xe0, last & 0x80 != 0, last)
-                    }
-                    _ => return false,
-                };
-                // What has vectors of one length has L clear: scalars are not to be relied on with it set (Intel SDM vol. 2).
-                let high = extended.count_ones() + u32::from(last & 0x40 == 0);
-                wide == self.wide && high == operands.high && last & 4 == 0
-            }
+    #[inline]
+    pub fn found(&self, n: u8) -> Found {
+        let operand = self.operand(n);
+        match operand.place {
+            Place::Immediate => Found::Immediate,
+            Place::Rm if self.memory => Found::Memory,
+            _ if operand.is(Operand::VECTOR) => Found::Vector,
+            place => Found::Register(self.numbers[place as usize & 3]),
         }
     }
+
+    /// The memory operand that is accessed.
+    #[inline]
+    pub fn accessed(&self) -> Option<&'static Operand> {
+        let operand = self.form.operands.get(usize::from(self.form.memory));
+        if self.memory { operand } else { None }
+    }
+}
+
+/// Four bytes, sign-extended; what is behind the end is 0.
+#[inline]
+fn signed_word(bytes: &[u8; 16], at: usize) -> u64 {
+    bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| i32::from_le_bytes(*bytes) as u64)
+}
+
+/// Why an opcode is refused: for its prefixes, if it were one without REX.W and repeat prefix.
+#[cold]
+fn unknown(map: u8, prefix: u8, opcode: u8, reg: u8) -> Reason {
+    let legacy = matches!(opcode, 0x26 | 0x2e | 0x36 | 0x3e | 0x40..=0x4f | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3) && map == 0;
+    let without = form(opcode_number(false, map, if prefix == 1 { 1 } else { 0 }, false, opcode), reg).is_some();
+    if legacy || without { Reason::Prefixes } else { Reason::Form }
+}
+
+/// Checks what few instructions need: REX without a bit, rsp, 8-bit registers, VEX.vvvv, numbers that an immediate must be.
+#[inline(never)]
+fn particular(form: &Form, numbers: [u8; 4], memory: bool, rex: Option<u8>, immediate: u64) -> Result<(), Reason> {
+    const VVVV: u8 = 1 << Place::Vvvv as u8;
+    let registers = form.registers & if memory { !(1 << Place::Rm as u8) } else { !0 };
+    let places = |is: fn(u8) -> bool| (0..3).map(|place| u8::from(is(numbers[place])) << place).sum::<u8>() & registers;
+    // Without REX these numbers are ah to bh.
+    let low = places(|number| number & 12 == 4) & form.bytes != 0;
+    if rex == Some(0) && !low || numbers[2] != 0 && registers & VVVV == 0 {
+        return Err(Reason::Prefixes);
+    }
+    let stack = places(|number| number == RSP) & form.general;
+    let number = |n: usize| numbers[form.operands[n].place as usize & 3];
+    let refused = low && rex.is_none()
+        || stack & !form.stack != 0
+        || registers & form.only_stack & !stack != 0
+        || form.same && (memory || number(0) != number(1))
+        || form.literals != 0 && (immediate > 15 || form.literals >> immediate & 1 == 0);
+    if refused { Err(Reason::Operands) } else { Ok(()) }
+}
+
+/// The instruction at an offset of the code, which it may fill but not leave.
+#[inline]
+pub fn decode(code: &[u8], at: u32) -> Result<Instruction, Reason> {
+    let rest = code.get(at as usize..).unwrap_or(&[]);
+    // No instruction that is accepted is longer than 15 bytes.
+    let mut padded = [0; 16];
+    let bytes: &[u8; 16] = match rest.first_chunk() {
+        Some(bytes) => bytes,
+        None => {
+            padded[..rest.len()].copy_from_slice(rest);
+            &padded
+        }
+    };
+    let byte = |n: usize| bytes[n & 15];
+
+    // `extend` has the bits of REX: W is 8; R, X and B, for ModRM.reg, index, and base or ModRM.rm, are 4, 2, 1.
+    let (mut extend, mut other, mut map, mut prefix, mut rex, mut next) = (0, 0, 0, 0, false, 0);
+    let mut opcode = byte(0);
+    let vex = matches!(opcode, 0xc4 | 0xc5);
+    if vex {
+        // The shorter form leaves out what is usual.
+        let short = opcode == 0xc5;
+        let (one, two) = if short { (byte(1) & 0x80 | 0x61, byte(1) & 0x7f) } else { (byte(1), byte(2)) };
+        (extend, other, map, prefix) = (!one >> 5 | two >> 7 << 3, !two >> 3 & 15, one & 31, two & 3);
+        next = if short { 2 } else { 3 };
+        opcode = byte(next);
+        if map > 3 || two & 4 != 0 {
+            return Err(Reason::Form);
+        }
+        if !short && map == 1 && extend & 11 == 0 {
+            return Err(Reason::Prefixes);
+        }
+    } else {
+        if matches!(opcode, 0x66 | 0xf2 | 0xf3) {
+            prefix = if opcode == 0x66 { 1 } else { 5 - (opcode & 3) };
+            next = 1;
+            opcode = byte(1);
+        }
+        if opcode & 0xf0 == 0x40 {
+            (rex, extend) = (true, opcode & 15);
+            next += 1;
+            opcode = byte(next);
+        }
+        if opcode == 0x0f {
+            map = match byte(next + 1) {
+                0x38 => 2,
+                0x3a => 3,
+                _ => 1,
+            };
+            next += if map == 1 { 1 } else { 2 };
+            opcode = byte(next);
+        }
+    }
+    let modrm = byte(next + 1);
+    next += 1;
+    let number = opcode_number(vex, map, prefix, extend & 8 != 0, opcode);
+    let form = form(number, modrm >> 3).ok_or_else(|| unknown(map, prefix, opcode, modrm >> 3))?;
+
+    let (mut memory, mut base, mut index, mut scale, mut displacement) = (false, NONE, NONE, 0, 0);
+    let (mut rm, mut extends) = (opcode & 7 | (extend & 1) << 3, form.extends);
+    if form.modrm {
+        next += 1;
+        rm = modrm & 7 | (extend & 1) << 3;
+        memory = modrm < 0xc0;
+    }
+    if memory {
+        base = rm;
+        let mut alone = modrm & 0xc7 == 5;
+        if modrm & 7 == 4 {
+            let sib = byte(next);
+            next += 1;
+            base = sib & 7 | (extend & 1) << 3;
+            (index, scale) = (sib >> 3 & 7 | (extend & 2) << 2, sib >> 6);
+            extends |= 2;
+            if index == 4 {
+                index = NONE;
+                if scale != 0 {
+                    return Err(Reason::Operands);
+                }
+            }
+            alone = modrm < 0x40 && sib & 7 == 5;
+        }
+        if alone {
+            base = if modrm & 7 == 4 { NONE } else { RIP };
+            extends &= !1;
+        }
+        if modrm & 0xc0 == 0x40 {
+            displacement = byte(next) as i8 as u64;
+            next += 1;
+        } else if modrm >= 0x80 || alone {
+            displacement = signed_word(bytes, next);
+            next += 4;
+        }
+    }
+    let mut immediate = match form.immediate {
+        0 => 0,
+        1 => byte(next) as i8 as u64 & form.mask,
+        8 => signed_word(bytes, next) & MAX32 | signed_word(bytes, next + 4) << 32,
+        _ => signed_word(bytes, next) & form.mask,
+    };
+    let numbers = [modrm >> 3 & 7 | (extend & 4) << 1, rm, other, 1];
+    if extend & 7 & !extends != 0 {
+        return Err(Reason::Prefixes);
+    }
+    if !(if memory { form.indirect } else { form.direct }) {
+        return Err(Reason::Operands);
+    }
+    if form.particular || other != 0 || rex && extend == 0 || numbers[0] == RSP || rm == RSP && !memory {
+        particular(form, numbers, memory, rex.then_some(extend), immediate)?;
+    }
+    let length = next + usize::from(form.immediate);
+    if length > rest.len() {
+        return Err(Reason::Undecodable);
+    }
+    let end = u64::from(at) + length as u64;
+    if form.operands[0].is(Operand::LABEL) {
+        immediate = immediate.wrapping_add(end);
+    }
+    if base == RIP {
+        displacement = end.wrapping_add(displacement);
+    }
+    Ok(Instruction { form, at, length: length as u8, numbers, memory, base, index, scale, displacement, immediate })
 }

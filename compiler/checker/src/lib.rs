@@ -9,7 +9,7 @@
 //! - every access has one of the shapes of §10 and the facts it needs; every transfer is one of §11
 //! - facts at labels follow from the facts at every way there: by induction they hold in every execution
 //!
-//! Trusted besides this crate: iced-x86's decoder, and the generated tables. No unsafe code, no panics on any input.
+//! Trusted besides this crate: the generated tables. No unsafe code, no panics on any input.
 
 #![no_std]
 
@@ -36,11 +36,11 @@ pub use reject::{Place, Rejection};
 use alloc::vec::Vec;
 use claims::{Claim, Claims, Label, Reader};
 use core::sync::atomic::{AtomicU64, Ordering};
-use fact::{Fact, MAX32, Value};
-use iced_x86::{Decoder, DecoderOptions, Instruction};
+use fact::{Fact, Value};
+use form::decode;
 use layout::InstanceLayout;
-use state::{Location, State, WORDS};
-use step::{Next, Outcome, Step};
+use state::{Location, State, WORDS, bits};
+use step::{Next, Step};
 
 /// What accepted code was found to need.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -145,16 +145,43 @@ impl<'m> Checker<'m> {
         Ok(parts)
     }
 
-    /// Jump tables do not overlap, so no code can make the checker read one many times. (The compiler tries claims twice.)
-    fn read_table(&self, last: u32) -> Result<(), Reason> {
-        let read = self.entries.fetch_add(u64::from(last) + 1, Ordering::Relaxed);
-        if read > self.module.data.len() as u64 { Err(Reason::TableShared) } else { Ok(()) }
+    /// Checks the ways out of an instruction, and leaves what is known on the way to the next one.
+    fn transfer(&self, function: &mut Function<'_>, state: &mut State, next: Next) -> Result<(), Reason> {
+        if let Next::Fall { .. } = next {
+            return Ok(());
+        }
+        function.reachable = matches!(next, Next::Branch { .. } | Next::Call);
+        match next {
+            Next::Fall { .. } | Next::Call | Next::Return | Next::Trap => {}
+            Next::Jump { target } => function.goes_to(state, None, target)?,
+            Next::Branch { target, condition } => {
+                function.goes_to(state, state.refined(condition, true), target)?;
+                state.learn(state.refined(condition, false));
+            }
+            Next::Table { data, last } => {
+                // Jump tables do not overlap, so no code can make the checker read one many times. (The compiler tries
+                // claims twice.)
+                let read = self.entries.fetch_add(u64::from(last) + 1, Ordering::Relaxed);
+                if read > self.module.data.len() as u64 {
+                    return Err(Reason::TableShared);
+                }
+                for n in 0..=last as usize {
+                    let entry = self.module.data.get(data as usize + 4 * n..).and_then(<[u8]>::first_chunk);
+                    let entry = i64::from(i32::from_le_bytes(*entry.ok_or(Reason::DataEdge)?));
+                    let target = (self.module.data_start + u64::from(data)).wrapping_add_signed(entry);
+                    function.goes_to(state, None, target).map_err(|reason| match reason {
+                        Reason::BranchTarget => Reason::TableEntry,
+                        other => other,
+                    })?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Checks one function or thunk.
     pub fn unit(&self, number: usize, claims: &[u8], scratch: &mut Scratch) -> Result<Accepted, Rejection> {
-        let rejected =
-            |offset: u32, length: usize, reason| Rejection { unit: Some(number), offset, length: length as u32, reason };
+        let rejected = |offset: u32, length: u32, reason| Rejection { unit: Some(number), offset, length, reason };
         let unit = *self.module.units.get(number).ok_or(rejected(0, 0, Reason::Units))?;
         let signature = self.module.types.get(unit.ty as usize).ok_or(rejected(unit.start, 0, Reason::Type))?;
         let mut sites = Sites::new(self.module, unit.start);
@@ -172,44 +199,30 @@ impl<'m> Checker<'m> {
             return Err(rejected(unit.start, 0, Reason::Claims));
         }
         Reader(claims).function(known, unit.start).ok_or(rejected(unit.start, 0, Reason::Claims))?;
-        state.enter(signature);
+        step.enter(state);
         let mut function = Function { step, claims: known, next_label: 0, reachable: true, compared: 0 };
         let mut accepted = Accepted::default();
         let mut after_call = false;
-        let bytes = &self.module.code[..unit.end as usize];
-        let mut decoder = Decoder::with_ip(64, bytes, 0, DecoderOptions::NONE);
-        let mut instruction = Instruction::default();
-        if decoder.set_position(unit.start as usize).is_err() {
-            return Err(rejected(unit.start, 0, Reason::Units));
-        }
-        decoder.set_ip(unit.start.into());
-        while decoder.can_decode() {
-            let at = decoder.ip() as u32;
+        let (code, mut at) = (&self.module.code[..unit.end as usize], unit.start);
+        while at < unit.end {
             function.label(state, at).map_err(|reason| rejected(at, 0, reason))?;
-            decoder.decode_out(&mut instruction);
-            let length = instruction.len();
-            let no = |reason| rejected(at, length, reason);
-            if instruction.is_invalid() {
-                return Err(no(Reason::Undecodable));
-            }
+            // What cannot be decoded is at most 15 bytes long.
+            let instruction = decode(code, at).map_err(|reason| rejected(at, (unit.end - at).min(15), reason))?;
+            let no = |reason| rejected(at, instruction.length.into(), reason);
             if !function.reachable {
                 return Err(no(Reason::Unreachable));
             }
-            let outcome = function.step.run(state, &instruction, &bytes[at as usize..at as usize + length]).map_err(no)?;
-            if let Next::Table { last, .. } = outcome.next {
-                self.read_table(last).map_err(no)?;
-            }
-            function.transfer(state, &outcome).map_err(no)?;
+            let next = function.step.run(state, &instruction).map_err(no)?;
+            self.transfer(&mut function, state, next).map_err(no)?;
             if state.words.cleared > MOST_CLEARED * u64::from(unit.end - unit.start) {
                 return Err(no(Reason::Work));
             }
-            if let Next::Branch { condition, .. } = outcome.next {
-                state.learn(state.refined(condition, false));
-            }
-            sites.at(at, u32::from(outcome.faults) * FAULT, outcome.traps, after_call).map_err(no)?;
-            after_call = outcome.calls;
-            accepted.features |= outcome.feature;
+            let fault = if next == (Next::Fall { faults: true }) { FAULT } else { 0 };
+            sites.at(at, fault, next == Next::Trap, after_call).map_err(no)?;
+            after_call = next == Next::Call;
+            accepted.features |= instruction.form.feature;
             accepted.instructions += 1;
+            at += u32::from(instruction.length);
         }
         if function.reachable {
             return Err(rejected(unit.end, 0, Reason::FallsOff));
@@ -263,12 +276,11 @@ impl Function<'_> {
         state.forget();
         state.depth = label.depth;
         state.zero_extended(label.narrow);
-        for &word in self.claims.words_of(label) {
-            if !state.words.exists(word, label.depth) {
-                return Err(Reason::Claims);
-            }
-            state.words.set(word, Fact::ZERO_EXTENDED, 0);
+        let words = self.claims.words_of(label);
+        if words.iter().any(|word| !state.words.exists(*word, label.depth)) {
+            return Err(Reason::Claims);
         }
+        state.words.zero_extended(words);
         let exists = |location: Location, state: &State| match location.checked_sub(WORDS) {
             None => true,
             Some(number) => state.words.exists(number, label.depth),
@@ -278,41 +290,11 @@ impl Function<'_> {
             match claim {
                 _ if !known => return Err(Reason::Claims),
                 Claim::Same(other) => state.same(location, other),
-                Claim::Fact(fact) => match state.registers.get_mut(location as usize) {
-                    Some(register) => *register = fact,
-                    None => state.words.set(location - WORDS, fact, 0),
-                },
+                Claim::Fact(fact) => state.claim(location, fact),
             }
         }
         self.next_label += 1;
         self.reachable = true;
-        Ok(())
-    }
-
-    fn transfer(&mut self, state: &State, outcome: &Outcome) -> Result<(), Reason> {
-        match outcome.next {
-            Next::Fall => {}
-            Next::End => self.reachable = false,
-            Next::Jump { target } => {
-                self.reachable = false;
-                self.goes_to(state, None, target)?;
-            }
-            Next::Branch { target, condition } => self.goes_to(state, state.refined(condition, true), target)?,
-            Next::Table { data, last } => {
-                self.reachable = false;
-                let module = self.step.module;
-                for n in 0..=last as usize {
-                    let from = data as usize + 4 * n;
-                    let entry = module.data.get(from..from + 4).and_then(|bytes| bytes.try_into().ok());
-                    let entry = i64::from(i32::from_le_bytes(entry.ok_or(Reason::DataEdge)?));
-                    let target = (module.data_start + u64::from(data)).wrapping_add_signed(entry);
-                    self.goes_to(state, None, target).map_err(|reason| match reason {
-                        Reason::BranchTarget => Reason::TableEntry,
-                        other => other,
-                    })?;
-                }
-            }
-        }
         Ok(())
     }
 
@@ -332,37 +314,27 @@ fn implied(state: &State, refined: Option<(Value, Fact)>, label: &Label, claims:
     if state.depth != label.depth {
         return Err(Reason::LabelDepth);
     }
+    let missing = |location: Location, what| {
+        let place = match location.checked_sub(WORDS) {
+            None => Place::Register(location as usize),
+            Some(number) => Place::Word(state.words.place(number)),
+        };
+        Err(Reason::Missing(place, what))
+    };
     let known = |location: Location| state.known(location, refined);
-    let mut narrow = label.narrow;
-    while narrow != 0 {
-        let register = narrow.trailing_zeros();
-        narrow &= narrow - 1;
-        // What is known in addition is only asked of where it is needed.
-        if state.registers[register as usize & 15].bound() > MAX32 && known(register).bound() > MAX32 {
-            return Err(Reason::Missing(Place::Register(register as usize), "zero-extended, as claimed at the label"));
-        }
-    }
-    for &word in claims.words_of(label) {
-        if known(WORDS + word).bound() > MAX32 {
-            let place = Place::Word(state.words.place(word));
-            return Err(Reason::Missing(place, "zero-extended, as claimed at the label"));
-        }
+    let registers = bits(state.not_zero_extended(label.narrow)).map(Location::from);
+    let words = claims.words_of(label).iter().filter(|word| !state.words.is_zero_extended(**word)).map(|word| WORDS + word);
+    // What is known in addition is only asked of where it is needed.
+    if let Some(location) = registers.chain(words).find(|location| !known(*location).is_narrow()) {
+        return missing(location, "zero-extended, as claimed at the label");
     }
     for &(location, claim) in claims.facts_of(label) {
-        let follows = match claim {
-            Claim::Fact(fact) => fact::implies(known(location), fact),
-            Claim::Same(other) => state.value_at(location) != 0 && state.value_at(location) == state.value_at(other),
-        };
-        if !follows {
-            let place = match location.checked_sub(WORDS) {
-                None => Place::Register(location as usize),
-                Some(number) => Place::Word(state.words.place(number)),
-            };
-            let what = match claim {
-                Claim::Fact(fact) => fact.words(),
-                Claim::Same(_) => "the value claimed to be in another place too",
-            };
-            return Err(Reason::Missing(place, what));
+        match claim {
+            Claim::Fact(fact) if !fact::implies(known(location), fact) => return missing(location, fact.words()),
+            Claim::Same(other) if state.value_at(location) == 0 || state.value_at(location) != state.value_at(other) => {
+                return missing(location, "the value claimed to be in another place too");
+            }
+            _ => {}
         }
     }
     Ok(())
@@ -383,13 +355,19 @@ impl<'m> Sites<'m> {
     }
 
     /// At an instruction: its trap or fault must be listed, and nothing else but a return address.
+    #[inline(always)]
     fn at(&mut self, offset: u32, fault: u32, traps: bool, after_call: bool) -> Result<(), Reason> {
+        let listed = self.site.offset <= offset && self.listed(offset, fault, traps, after_call)?;
+        if (traps || fault != 0) && !listed { Err(Reason::SiteMissing) } else { Ok(()) }
+    }
+
+    /// Takes the sites up to an instruction; whether its trap or fault is among them.
+    #[inline(never)]
+    fn listed(&mut self, offset: u32, fault: u32, traps: bool, after_call: bool) -> Result<bool, Reason> {
         let mut listed = false;
         while self.site.offset <= offset {
-            if self.site.offset < offset {
-                return Err(Reason::Site);
-            }
             match self.site.code {
+                _ if self.site.offset < offset => return Err(Reason::Site),
                 0 if after_call => {}
                 code if traps && u8::try_from(code).ok().and_then(layout::TrapCode::from_number).is_some() => listed = true,
                 code if fault != 0 && code == fault => listed = true,
@@ -398,7 +376,7 @@ impl<'m> Sites<'m> {
             self.next += 1;
             self.site = self.module.site(self.next);
         }
-        if (traps || fault != 0) && !listed { Err(Reason::SiteMissing) } else { Ok(()) }
+        Ok(listed)
     }
 
     fn none_before(&self, end: u32) -> Result<(), Reason> {

@@ -124,13 +124,21 @@ impl Module<'_> {
         self.data.len() as u64
     }
 
-    fn word(&self, at: usize) -> u32 {
-        let bytes = self.sites.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
-        bytes.map_or(u32::MAX, u32::from_le_bytes)
+    /// The type of the function that begins at an offset.
+    pub fn function_at(&self, offset: u64) -> Option<u32> {
+        let functions = self.units.get(..self.functions)?;
+        let number = functions.binary_search_by_key(&offset, |unit| unit.start.into()).ok()?;
+        Some(functions[number].ty)
     }
 
+    #[inline]
     pub fn site(&self, n: usize) -> Site {
-        Site { offset: self.word(12 * n), code: self.word(12 * n + 4) }
+        let record = self.sites.get(12 * n..).and_then(<[u8]>::first_chunk::<8>);
+        let word = |bytes: &[u8]| bytes.first_chunk().map_or(u32::MAX, |bytes| u32::from_le_bytes(*bytes));
+        record.map_or(Site { offset: u32::MAX, code: u32::MAX }, |record| Site {
+            offset: word(&record[..4]),
+            code: word(&record[4..]),
+        })
     }
 
     /// Number of the first site at or behind an offset.

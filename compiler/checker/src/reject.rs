@@ -1,9 +1,7 @@
 //! Why code is rejected: the reasons of `spec/sandbox.rules` §10 and §11, in its words.
 
 use crate::fact::Reason;
-use crate::form::general;
 use core::fmt;
-use iced_x86::Register;
 
 /// Where a fact is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,11 +12,8 @@ pub enum Place {
 }
 
 impl Reason {
-    pub fn missing(register: Register, what: &'static str) -> Reason {
-        match general(register) {
-            Some((number, _)) => Reason::Missing(Place::Register(number), what),
-            None => Reason::Address,
-        }
+    pub fn missing(register: u8, what: &'static str) -> Reason {
+        if register < 16 { Reason::Missing(Place::Register(register.into()), what) } else { Reason::Address }
     }
 }
 

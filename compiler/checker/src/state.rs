@@ -1,12 +1,12 @@
 //! What is known at one point of a function: a fact for each general register, for the flags and for each word of the frame.
 
 use crate::fact::{Fact, Flags, Value};
-use crate::module::Signature;
+use crate::module::{Places, Signature};
 use alloc::vec::Vec;
 
-pub const RAX: usize = 0;
-pub const RSP: usize = 4;
-pub const R15: usize = 15;
+pub const RAX: u8 = 0;
+pub const RSP: u8 = 4;
+pub const R15: u8 = 15;
 
 /// A register's or word's place, as claims name it: registers first.
 pub type Location = u32;
@@ -15,14 +15,12 @@ pub type Location = u32;
 pub const WORDS: Location = 16;
 
 /// What is known of a word, and the age of the state that it belongs to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Word {
     age: u32,
     value: Value,
     fact: Fact,
 }
-
-const NO_WORD: Word = Word { age: 0, value: 0, fact: Fact::Unknown };
 
 /// The words that code may address with rsp: those the caller owns, above the return address, then the frame's, downwards.
 #[derive(Clone, Debug, Default)]
@@ -63,33 +61,55 @@ impl Words {
         }
     }
 
+    #[inline]
     fn word(&self, number: u32) -> Word {
         match self.words.get(number as usize) {
             Some(word) if word.age == self.age => *word,
-            _ => NO_WORD,
+            _ => Word::default(),
         }
     }
 
-    pub fn set(&mut self, number: u32, fact: Fact, value: Value) {
-        let n = number as usize;
-        if n >= self.words.len() {
-            if fact == Fact::Unknown {
-                return;
+    /// Whether a word is known to be zero-extended without what is known of its value elsewhere.
+    #[inline]
+    pub fn is_zero_extended(&self, number: u32) -> bool {
+        self.words.get(number as usize).is_some_and(|word| word.age == self.age && word.fact.is_narrow())
+    }
+
+    pub fn zero_extended(&mut self, numbers: &[u32]) {
+        let new = Word { age: self.age, value: 0, fact: Fact::ZERO_EXTENDED };
+        for &number in numbers {
+            match self.words.get_mut(number as usize) {
+                Some(word) => *word = new,
+                None => self.grow(number as usize, new),
             }
-            self.cleared += (n + 1 - self.words.len()) as u64;
-            self.words.resize(n + 1, NO_WORD);
         }
-        self.words[n] = Word { age: self.age, value, fact };
-        if matches!(fact, Fact::Callable { .. }) {
+    }
+
+    #[inline(always)]
+    pub fn set(&mut self, number: u32, fact: Fact, value: Value) {
+        let (n, word) = (number as usize, Word { age: self.age, value, fact });
+        match self.words.get_mut(n) {
+            Some(place) => *place = word,
+            None if fact == Fact::Unknown => return,
+            None => self.grow(n, word),
+        }
+        if let Fact::Callable { .. } = fact {
             self.callable.push(number);
         }
+    }
+
+    #[cold]
+    fn grow(&mut self, n: usize, word: Word) {
+        self.cleared += (n + 1 - self.words.len()) as u64;
+        self.words.resize(n, Word::default());
+        self.words.push(word);
     }
 
     /// Forgets the words of the frame between two depths.
     pub fn forget(&mut self, from: u32, to: u32) {
         let end = ((self.incoming + to / 8) as usize).min(self.words.len());
         for n in (self.incoming + from / 8) as usize..end {
-            self.words[n] = NO_WORD;
+            self.words[n] = Word::default();
             self.cleared += 1;
         }
     }
@@ -111,9 +131,12 @@ impl Words {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct State {
-    pub registers: [Fact; 16],
+    /// Nothing is known of rsp, and of r15 always `instance`.
+    registers: [Fact; 16],
+    /// Bits of the registers whose fact bounds them to 32 bits.
+    narrow: u16,
     /// The value in each register, if it has a number.
     values: [Value; 16],
     last_value: Value,
@@ -123,34 +146,36 @@ pub struct State {
     /// Bytes between rsp and where it was at entry.
     pub depth: u32,
     pub words: Words,
+    instance: Fact,
 }
 
-impl Default for State {
-    fn default() -> State {
-        State {
-            registers: [Fact::Unknown; 16],
-            values: [0; 16],
-            last_value: 0,
-            refined: [(0, Fact::Unknown); 2],
-            flags: Flags::Unknown,
-            depth: 0,
-            words: Words::default(),
-        }
-    }
+/// Numbers of the bits that are set.
+pub fn bits(mut set: u16) -> impl Iterator<Item = u8> {
+    core::iter::from_fn(move || {
+        let bit = set.trailing_zeros() as u8;
+        set &= set.wrapping_sub(1);
+        (bit < 16).then_some(bit)
+    })
 }
 
 impl State {
-    /// At a function's first instruction: i32 parameters are zero-extended.
-    pub fn enter(&mut self, signature: &Signature) {
+    /// At a function's first instruction: i32 parameters are zero-extended. `instance` is what is known of r15.
+    pub fn enter(&mut self, signature: &Signature, instance: Fact) {
+        self.instance = instance;
         self.forget();
         self.last_value = 0;
         self.depth = 0;
         self.words.incoming = signature.words();
         self.words.cleared = 0;
-        self.zero_extended(signature.parameters.narrow);
-        for (n, &narrow) in (0..).zip(&signature.parameters.words) {
-            if narrow {
-                self.words.set(n, Fact::ZERO_EXTENDED, 0);
+        self.given(&signature.parameters, 8);
+    }
+
+    /// Parameters or results are in their places, the words from a distance of where rsp was at entry.
+    fn given(&mut self, places: &Places, from: i64) {
+        self.zero_extended(places.narrow);
+        for (at, _) in (0..).zip(&places.words).filter(|(_, narrow)| **narrow) {
+            if let Some(number) = self.words.number(from + 8 * at) {
+                self.words.set(number, Fact::ZERO_EXTENDED, 0);
             }
         }
     }
@@ -163,23 +188,49 @@ impl State {
 
     fn forget_registers(&mut self) {
         self.registers = [Fact::Unknown; 16];
+        self.registers[usize::from(R15)] = self.instance;
+        self.narrow = 0;
         self.values = [0; 16];
         self.refined = [(0, Fact::Unknown); 2];
         self.flags = Flags::Unknown;
     }
 
     pub fn zero_extended(&mut self, registers: u16) {
-        for (n, fact) in self.registers.iter_mut().enumerate() {
-            if registers & 1 << n != 0 {
-                *fact = Fact::ZERO_EXTENDED;
-            }
-        }
+        bits(registers).for_each(|register| self.registers[usize::from(register)] = Fact::ZERO_EXTENDED);
+        self.narrow |= registers;
+    }
+
+    /// Those of `registers` that are not known to be zero-extended.
+    #[inline]
+    pub fn not_zero_extended(&self, registers: u16) -> u16 {
+        registers & !self.narrow
+    }
+
+    #[inline]
+    pub fn register(&self, register: u8) -> Fact {
+        self.registers[usize::from(register & 15)]
+    }
+
+    #[inline]
+    fn put(&mut self, register: u8, fact: Fact, value: Value) {
+        let (n, bit) = (usize::from(register & 15), 1 << (register & 15));
+        self.registers[n] = fact;
+        self.values[n] = value;
+        self.narrow = self.narrow & !bit | if fact.is_narrow() { bit } else { 0 };
     }
 
     /// A register gets a new value.
-    pub fn set(&mut self, register: usize, fact: Fact) {
-        self.registers[register] = fact;
-        self.values[register] = 0;
+    #[inline]
+    pub fn set(&mut self, register: u8, fact: Fact) {
+        self.put(register, fact, 0);
+    }
+
+    /// More is known, or claimed, of what a place holds.
+    pub fn claim(&mut self, location: Location, fact: Fact) {
+        match location.checked_sub(WORDS) {
+            None => self.put(location as u8, fact, self.values[location as usize & 15]),
+            Some(word) => self.words.set(word, fact, 0),
+        }
     }
 
     fn new_value(&mut self) -> Value {
@@ -188,11 +239,12 @@ impl State {
     }
 
     /// The number of the value in a register.
-    pub fn value(&mut self, register: usize) -> Value {
-        if self.values[register] == 0 {
-            self.values[register] = self.new_value();
+    pub fn value(&mut self, register: u8) -> Value {
+        let n = usize::from(register & 15);
+        if self.values[n] == 0 {
+            self.values[n] = self.new_value();
         }
-        self.values[register]
+        self.values[n]
     }
 
     /// The number of the value in a place; 0 if it has none.
@@ -225,40 +277,34 @@ impl State {
 
     /// What is known of a word.
     pub fn word(&self, number: u32) -> Fact {
-        let word = self.words.word(number);
-        if word.value != 0 {
-            for (value, fact) in self.refined {
-                if value == word.value {
-                    return fact;
-                }
-            }
-        }
-        word.fact
+        self.known(WORDS.saturating_add(number), None)
     }
 
-    pub fn copy_register(&mut self, from: usize, to: usize) {
-        let (value, fact) = (self.value(from), self.registers[from]);
-        self.registers[to] = fact;
-        self.values[to] = value;
+    #[inline]
+    pub fn copy_register(&mut self, from: u8, to: u8) {
+        let value = self.value(from);
+        self.put(to, self.register(from), value);
     }
 
-    pub fn store(&mut self, from: usize, to: u32) {
-        let (value, fact) = (self.value(from), self.registers[from]);
-        self.words.set(to, fact, value);
+    #[inline]
+    pub fn store(&mut self, from: u8, to: u32) {
+        let value = self.value(from);
+        self.words.set(to, self.register(from), value);
     }
 
-    pub fn load(&mut self, from: u32, to: usize) {
+    #[inline]
+    pub fn load(&mut self, from: u32, to: u8) {
         let fact = self.word(from);
         let mut value = self.words.word(from).value;
         if value == 0 && fact != Fact::Unknown {
             value = self.new_value();
             self.words.set(from, fact, value);
         }
-        self.registers[to] = fact;
-        self.values[to] = value;
+        self.put(to, fact, value);
     }
 
     /// The value of which more is known when a condition holds (or does not), and the fact.
+    #[inline]
     pub fn refined(&self, condition: u8, holds: bool) -> Option<(Value, Fact)> {
         self.flags.refine(condition, holds)
     }
@@ -266,9 +312,9 @@ impl State {
     /// More is known of a value, wherever it stands.
     pub fn learn(&mut self, refined: Option<(Value, Fact)>) {
         let Some((value, fact)) = refined else { return };
-        for (known, of) in self.registers.iter_mut().zip(self.values) {
-            if of == value {
-                *known = fact;
+        for register in 0..16 {
+            if self.values[usize::from(register)] == value {
+                self.put(register, fact, value);
             }
         }
         self.refined = [(value, fact), self.refined[0]];
@@ -276,14 +322,21 @@ impl State {
 
     /// What is known of a place, if `refined` is known in addition.
     pub fn known(&self, location: Location, refined: Option<(Value, Fact)>) -> Fact {
-        let (value, fact) = match self.registers.get(location as usize) {
+        let (value, mut fact) = match self.registers.get(location as usize) {
             Some(fact) => (self.values[location as usize], *fact),
-            None => (self.words.word(location - WORDS).value, self.word(location - WORDS)),
+            None => {
+                let word = self.words.word(location - WORDS);
+                let more = self.refined.iter().find(|(value, _)| *value == word.value && *value != 0);
+                (word.value, more.map_or(word.fact, |(_, fact)| *fact))
+            }
         };
-        match refined {
-            Some((of, more)) if value == of && value != 0 => more,
-            _ => fact,
+        if let Some((of, more)) = refined
+            && of == value
+            && value != 0
+        {
+            fact = more;
         }
+        fact
     }
 
     /// What a call leaves: nothing in registers, nothing in the callee's area, no checked slots.
@@ -297,11 +350,6 @@ impl State {
         }
         self.words.forget(self.depth - 8 * callee.words(), self.depth);
         self.depth -= callee.pop();
-        self.zero_extended(callee.results.narrow);
-        for (n, &narrow) in (0..).zip(&callee.results.words) {
-            if narrow && let Some(number) = self.words.number(8 * n - i64::from(self.depth)) {
-                self.words.set(number, Fact::ZERO_EXTENDED, 0);
-            }
-        }
+        self.given(&callee.results, -i64::from(self.depth));
     }
 }

@@ -1,125 +1,112 @@
-//! The far thunk of a signature, instruction by instruction (`spec/sandbox.rules` §6): the only code that writes r15.
+//! The far thunk of a signature, byte by byte (`spec/sandbox.rules` §6): the only code that writes r15.
 //!
 //! A thunk is accepted only if it is this sequence. It is entered with rax = the address of a slot whose far entry it is, so
 //! the slot's reference names a function record whose owner's r15 and entry it takes; it copies the caller's words to a
 //! frame of its own and the result words back, and restores r15 from its frame, which no other code can address. The fuel goes
 //! from the one instance's field to the other's.
 
-use crate::form::Operands;
 use crate::layout;
 use crate::module::Signature;
-use iced_x86::{Code, Decoder, DecoderOptions, Instruction, OpKind, Register};
+use crate::state::{R15, RAX, RSP};
+use alloc::vec::Vec;
 
-/// What one instruction must be: form, register operand, memory operand (base and displacement) and immediate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Expected {
-    code: [Code; 2],
-    register: Register,
-    memory: (Register, i64),
-    immediate: u64,
-}
+const R10: u8 = 10;
+const SCRATCH: u8 = 11;
 
-const NONE: (Register, i64) = (Register::None, 0);
-const SCRATCH: Register = Register::R11;
+/// Opcodes; `REX.W` stands for the operand's size.
+const LOAD: u8 = 0x8b;
+const STORE: u8 = 0x89;
+const ADD: u8 = 0x03;
+const CALL: u8 = 0xff;
 
-fn plain(code: Code, register: Register, memory: (Register, i64), immediate: u64) -> Expected {
-    Expected { code: [code; 2], register, memory, immediate }
-}
+struct Thunk(Vec<u8>);
 
-fn load(register: Register, base: Register, displacement: i64) -> Expected {
-    plain(Code::Mov_r64_rm64, register, (base, displacement), 0)
-}
+impl Thunk {
+    /// `opcode reg, [base + displacement]`, which is as short as may be.
+    fn access(&mut self, rex: u8, opcode: u8, reg: u8, base: u8, displacement: i32) {
+        let rex = rex | reg >> 3 << 2 | base >> 3;
+        let short = i8::try_from(displacement).is_ok();
+        let mode = if displacement == 0 {
+            0
+        } else if short {
+            0x40
+        } else {
+            0x80
+        };
+        self.0.extend((rex != 0).then_some(0x40 | rex));
+        self.0.extend([opcode, mode | (reg & 7) << 3 | base & 7]);
+        self.0.extend((base == RSP).then_some(0x24));
+        let bytes = if displacement == 0 {
+            0
+        } else if short {
+            1
+        } else {
+            4
+        };
+        self.0.extend(&displacement.to_le_bytes()[..bytes]);
+    }
 
-fn store(register: Register, displacement: i64) -> Expected {
-    plain(Code::Mov_rm64_r64, register, (Register::RSP, displacement), 0)
-}
+    fn load(&mut self, register: u8, base: u8, displacement: i32) {
+        self.access(8, LOAD, register, base, displacement);
+    }
 
-/// Takes r15 from a word, and the fuel along through a register.
-fn switch(fuel: Register, base: Register, displacement: i64) -> [Expected; 3] {
-    let field = (Register::R15, layout::INSTANCE_FUEL.into());
-    [
-        plain(Code::Mov_r64_rm64, fuel, field, 0),
-        load(Register::R15, base, displacement),
-        plain(Code::Mov_rm64_r64, fuel, field, 0),
-    ]
-}
+    fn store(&mut self, register: u8, base: u8, displacement: i32) {
+        self.access(8, STORE, register, base, displacement);
+    }
 
-fn matches(expected: &Expected, found: &Instruction) -> bool {
-    let (mut register, mut memory, mut immediate) = (Register::None, NONE, 0);
-    for n in 0..found.op_count() {
-        match found.op_kind(n) {
-            OpKind::Register => register = found.op_register(n),
-            OpKind::Memory => {
-                if found.memory_index() != Register::None || found.segment_prefix() != Register::None {
-                    return false;
-                }
-                memory = (found.memory_base(), found.memory_displacement64() as i64);
-            }
-            OpKind::NearBranch64 => return false,
-            _ => immediate = found.immediate(n),
+    /// Adds to rsp (digit 0) or subtracts (5).
+    fn stack(&mut self, digit: u8, by: i32) {
+        let short = i8::try_from(by).is_ok();
+        self.0.extend([0x48, if short { 0x83 } else { 0x81 }, 0xc0 | digit << 3 | RSP]);
+        self.0.extend(&by.to_le_bytes()[..if short { 1 } else { 4 }]);
+    }
+
+    fn copy(&mut self, words: i32, from: i32, to: i32) {
+        for word in 0..words {
+            self.load(SCRATCH, RSP, from + 8 * word);
+            self.store(SCRATCH, RSP, to + 8 * word);
         }
     }
-    expected.code.contains(&found.code())
-        && (expected.register, expected.memory, expected.immediate) == (register, memory, immediate)
+
+    /// Takes r15 from a word, and the fuel along.
+    fn switch(&mut self, base: u8, displacement: i32) {
+        self.load(R10, R15, layout::INSTANCE_FUEL);
+        self.load(R15, base, displacement);
+        self.store(R10, R15, layout::INSTANCE_FUEL);
+    }
 }
 
-/// Where the thunk differs from the one of its signature: offset in the code; None if it does not. `sites` is told the
-/// offset of the call's return address.
+/// The offset of the return address of the thunk's call, if the thunk is that of its signature; else where it differs.
 pub fn difference(code: &[u8], start: u32, end: u32, signature: &Signature) -> Result<u32, u32> {
-    use Register::{R10, R11D, R15, RAX, RSP};
-    let (parameters, results) = (signature.parameters.words.len() as i64, signature.results.words.len() as i64);
-    let saved = 8 * (parameters + results);
+    let (parameters, results) = (signature.parameters.words.len() as i32, signature.results.words.len() as i32);
+    // A ret pops at most what 16 bits can say.
+    if signature.parameters.words.len() + signature.results.words.len() >= 1 << 13 {
+        return Err(start);
+    }
+    let (saved, pop) = (8 * (parameters + results), 8 * parameters);
     let frame = saved + 8;
     let incoming = frame + 8;
-    let pop = 8 * parameters as u64;
-    let stack =
-        |short: Code, long: Code, by: u64| Expected { code: [short, long], register: RSP, memory: NONE, immediate: by };
-    let sub = |by: u64| stack(Code::Sub_rm64_imm8, Code::Sub_rm64_imm32, by);
-
-    let copy = |count: i64, from: i64, to: i64| {
-        (0..count).flat_map(move |word| [load(SCRATCH, RSP, from + 8 * word), store(SCRATCH, to + 8 * word)])
-    };
-    let before = [sub(frame as u64), store(R15, saved)].into_iter().chain(copy(parameters, incoming, 0)).chain([
-        plain(Code::Mov_r32_rm32, R11D, (RAX, layout::SLOT_REFERENCE.into()), 0),
-        plain(Code::Shl_rm64_imm8, SCRATCH, NONE, layout::FUNCTION_SIZE.trailing_zeros().into()),
-        plain(Code::Add_r64_rm64, SCRATCH, (R15, layout::INSTANCE_FUNCTIONS.into()), 0),
-    ]);
-    let entry = plain(Code::Call_rm64, Register::None, (SCRATCH, layout::FUNCTION_CODE.into()), 0);
-    let before = before.chain(switch(R10, SCRATCH, layout::FUNCTION_INSTANCE.into())).chain([entry]);
-    let back = if pop == 0 {
-        plain(Code::Retnq, Register::None, NONE, 0)
-    } else {
-        plain(Code::Retnq_imm16, Register::None, NONE, pop)
-    };
-    let after = (pop != 0)
-        .then(|| sub(pop))
-        .into_iter()
-        .chain(switch(R10, RSP, saved))
-        .chain(copy(results, 8 * parameters, incoming + 8 * parameters))
-        .chain([stack(Code::Add_rm64_imm8, Code::Add_rm64_imm32, frame as u64), back]);
-
-    let bytes = code.get(start as usize..end as usize).ok_or(start)?;
-    let mut decoder = Decoder::with_ip(64, bytes, start.into(), DecoderOptions::NONE);
-    let mut instruction = Instruction::default();
-    let mut returns_to = start;
-    for expected in before.chain(after) {
-        if !decoder.can_decode() {
-            return Err(end);
-        }
-        decoder.decode_out(&mut instruction);
-        let at = instruction.ip() as u32;
-        let form = crate::form::form(instruction.code()).ok_or(at)?;
-        let bytes = code.get(at as usize..at as usize + instruction.len()).ok_or(at)?;
-        let mut operands = Operands::default();
-        if !form.operands(&instruction, &mut operands) {
-            return Err(at);
-        }
-        if !matches(&expected, &instruction) || !form.prefixes_fit(&operands, bytes) {
-            return Err(at);
-        }
-        if instruction.code() == Code::Call_rm64 {
-            returns_to = instruction.next_ip() as u32;
-        }
+    let mut thunk = Thunk(Vec::new());
+    thunk.stack(5, frame);
+    thunk.store(R15, RSP, saved);
+    thunk.copy(parameters, incoming, 0);
+    thunk.access(0, LOAD, SCRATCH, RAX, layout::SLOT_REFERENCE);
+    thunk.0.extend([0x49, 0xc1, 0xe0 | SCRATCH & 7, layout::FUNCTION_SIZE.trailing_zeros() as u8]);
+    thunk.access(8, ADD, SCRATCH, R15, layout::INSTANCE_FUNCTIONS);
+    thunk.switch(SCRATCH, layout::FUNCTION_INSTANCE);
+    thunk.access(0, CALL, 2, SCRATCH, layout::FUNCTION_CODE);
+    let returns_to = thunk.0.len() as u32;
+    if pop != 0 {
+        thunk.stack(5, pop);
     }
-    if decoder.can_decode() { Err(decoder.ip() as u32) } else { Ok(returns_to) }
+    thunk.switch(RSP, saved);
+    thunk.copy(results, pop, incoming + pop);
+    thunk.stack(0, frame);
+    match pop {
+        0 => thunk.0.push(0xc3),
+        _ => thunk.0.extend([0xc2, pop as u8, (pop >> 8) as u8]),
+    }
+    let found = code.get(start as usize..end as usize).ok_or(start)?;
+    let same = found.iter().zip(&thunk.0).take_while(|(found, expected)| found == expected).count();
+    if found == thunk.0 { Ok(start + returns_to) } else { Err(start + same as u32) }
 }

@@ -2,7 +2,7 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use vwasm_checker::fact::{Fact, Value, either, implies};
-use vwasm_checker::state::{State, WORDS};
+use vwasm_checker::state::{R15, State, WORDS};
 
 /// What is known at a label.
 pub struct Known {
@@ -19,7 +19,8 @@ impl Known {
     pub fn new(state: &State, taken: Option<(Value, Fact)>, words: impl Iterator<Item = u32>, copies: bool) -> Known {
         let of = |location: u32| state.known(location, taken);
         let words = words.map(|word| (word, of(WORDS + word))).filter(|(_, fact)| *fact != Fact::Unknown).collect();
-        let registers = core::array::from_fn(|register| of(register as u32));
+        // What r15 holds needs no claim.
+        let registers = core::array::from_fn(|n| if n == usize::from(R15) { Fact::Unknown } else { of(n as u32) });
         let mut known = Known { registers, words, depth: state.depth, values: Vec::new() };
         if copies {
             known.values = known.shared(state);
@@ -56,7 +57,8 @@ impl Known {
     pub fn enter(&self, state: &mut State) {
         state.forget();
         state.depth = self.depth;
-        state.registers = self.registers;
+        let known = (0..).zip(&self.registers).filter(|(_, fact)| **fact != Fact::Unknown);
+        known.for_each(|(register, fact)| state.claim(register, *fact));
         self.words.iter().for_each(|&(word, fact)| state.words.set(word, fact, 0));
         self.copies().into_iter().for_each(|(place, other)| state.same(place, other));
     }

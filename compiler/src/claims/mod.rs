@@ -9,23 +9,21 @@ mod known;
 mod need;
 mod write;
 
-use iced_x86::{Decoder, DecoderOptions, Instruction, OpKind, Register};
 use known::Known;
 use need::{Row, Rows};
 use rustc_hash::FxHashMap;
 use vwasm_checker::claims::{Claim, Claims, Label};
 use vwasm_checker::fact::{Fact, Value, implies};
-use vwasm_checker::form::{FlagsEffect, Form, Operand, Transfer, form, general};
+use vwasm_checker::form::{FlagsEffect, Found, Instruction, NONE, Operand, Transfer, decode};
 use vwasm_checker::layout::InstanceLayout;
 use vwasm_checker::module::Module;
-use vwasm_checker::state::{RAX, State, WORDS};
+use vwasm_checker::state::{RAX, RSP, State, WORDS};
 use vwasm_checker::step::{Next, Step};
 pub use write::{write, write_number};
 
 /// An instruction as the analyses see it.
 struct Item {
     instruction: Instruction,
-    form: &'static Form,
     /// Number among `Function::words` of the word of the frame that it loads or stores whole.
     word: Option<u32>,
     /// Label that it jumps to.
@@ -38,10 +36,21 @@ struct Item {
     callee: Option<u32>,
 }
 
+impl Item {
+    /// Whether operand 0 is memory that is written without being read.
+    fn stores(&self) -> bool {
+        self.instruction.found(0) == Found::Memory && !self.instruction.operand(0).is(Operand::READ)
+    }
+
+    /// Registers that its address is made of.
+    fn address(&self) -> impl Iterator<Item = u8> {
+        [self.instruction.base, self.instruction.index].into_iter().filter(|register| *register < NONE)
+    }
+}
+
 /// A decoded function with what is found out about it.
 pub struct Analysis<'m> {
     step: Step<'m>,
-    code: &'m [u8],
     start: u32,
     frame: u32,
     items: Vec<Item>,
@@ -84,24 +93,21 @@ impl<'m> Analysis<'m> {
         let signature = module.types.get(unit.ty as usize)?;
         let code = module.code.get(..unit.end as usize)?;
         let mut items = Vec::with_capacity((unit.end - unit.start) as usize / 4);
-        let mut decoder = Decoder::with_ip(64, code, 0, DecoderOptions::NONE);
-        decoder.set_position(unit.start as usize).ok()?;
-        decoder.set_ip(unit.start.into());
         let mut labels = targets.to_vec();
-        while decoder.can_decode() {
-            let instruction = decoder.decode();
-            let form = form(instruction.code())?;
-            if matches!(form.transfer, Transfer::Jump | Transfer::JumpIf) {
-                labels.push(u32::try_from(instruction.near_branch_target()).ok()?);
+        let mut at = unit.start;
+        while at < unit.end {
+            let instruction = decode(code, at).ok()?;
+            if matches!(instruction.form.transfer, Transfer::Jump | Transfer::JumpIf) {
+                labels.push(u32::try_from(instruction.immediate).ok()?);
             }
-            items.push(Item { instruction, form, word: None, label: None, exact: false, depends: false, callee: None });
+            at += u32::from(instruction.length);
+            items.push(Item { instruction, word: None, label: None, exact: false, depends: false, callee: None });
         }
         labels.sort_unstable();
         labels.dedup();
         let numbers: FxHashMap<u32, u32> = labels.iter().zip(0..).map(|(&offset, n)| (offset, n)).collect();
         let mut analysis = Analysis {
             step: Step { module, layout, signature },
-            code,
             start: unit.start,
             frame,
             items,
@@ -133,21 +139,15 @@ impl<'m> Analysis<'m> {
     /// The word that a memory operand is, if it is one whole.
     fn word_of(&self, item: &Item) -> Option<u32> {
         let instruction = &item.instruction;
-        let n = (0..instruction.op_count()).find(|n| instruction.op_kind(*n) == OpKind::Memory)?;
-        let at = instruction.memory_displacement64() as i64 - i64::from(self.frame);
-        let whole = item.form.operands.get(n as usize)?.width == 8 && at % 8 == 0;
-        if instruction.memory_base() != Register::RSP || !whole { None } else { self.word_at(at) }
+        let operand = instruction.accessed()?;
+        let at = instruction.displacement as i64 - i64::from(self.frame);
+        if instruction.base != RSP || operand.width != 8 || at % 8 != 0 { None } else { self.word_at(at) }
     }
 
     /// Numbers the words that facts may travel through.
     fn find_words(&mut self) {
         let found: Vec<Option<u32>> = self.items.iter().map(|item| self.word_of(item)).collect();
-        let loads = |(item, word): (&Item, &Option<u32>)| {
-            let stores = item.form.operands.first().is_some_and(|operand| operand.is(Operand::MEMORY))
-                && item.instruction.op0_kind() == OpKind::Memory
-                && !item.form.operands[0].is(Operand::READ);
-            word.filter(|_| !stores)
-        };
+        let loads = |(item, word): (&Item, &Option<u32>)| word.filter(|_| !item.stores());
         let mut words: Vec<u32> = self.items.iter().zip(&found).filter_map(loads).collect();
         let outgoing = self.step.module.types.iter().map(|ty| ty.parameters.words.len()).max().unwrap_or(0);
         words.extend((0..outgoing as i64).filter_map(|k| self.word_at(8 * k - i64::from(self.frame))));
@@ -160,8 +160,8 @@ impl<'m> Analysis<'m> {
         }
         for (item, word) in self.items.iter_mut().zip(found) {
             item.word = word.and_then(|word| words.binary_search(&word).ok()).map(|n| n as u32);
-            if matches!(item.form.transfer, Transfer::Jump | Transfer::JumpIf) {
-                item.label = self.numbers.get(&(item.instruction.near_branch_target() as u32)).copied();
+            if matches!(item.instruction.form.transfer, Transfer::Jump | Transfer::JumpIf) {
+                item.label = self.numbers.get(&(item.instruction.immediate as u32)).copied();
             }
         }
         self.words = words;
@@ -181,11 +181,11 @@ impl<'m> Analysis<'m> {
 
     /// One way through the function; whether a label behind an instruction that goes back to it has changed.
     fn round(&mut self, state: &mut State, live: &Rows) -> bool {
-        state.enter(self.step.signature);
+        self.step.enter(state);
         let (mut reachable, mut again, mut next_label) = (true, false, 0);
         for n in 0..self.items.len() {
             let instruction = self.items[n].instruction;
-            let at = instruction.ip() as u32;
+            let at = instruction.at;
             while self.labels.get(next_label).is_some_and(|&label| label < at) {
                 next_label += 1;
             }
@@ -202,17 +202,13 @@ impl<'m> Analysis<'m> {
                 continue;
             }
             self.note(n, state);
-            let Some(bytes) = self.code.get(at as usize..at as usize + instruction.len()) else { return false };
-            let Ok(outcome) = self.step.run(state, &instruction, bytes) else { return false };
-            if instruction.op_count() > 0
-                && instruction.op0_kind() == OpKind::Register
-                && let Some((number, _)) = general(instruction.op0_register())
-            {
-                self.items[n].exact = !matches!(state.registers[number], Fact::ZERO_EXTENDED | Fact::Unknown);
+            let Ok(next) = self.step.run(state, &instruction) else { return false };
+            if let Found::Register(number) = instruction.found(0) {
+                self.items[n].exact = !matches!(state.register(number), Fact::ZERO_EXTENDED | Fact::Unknown);
             }
-            match outcome.next {
-                Next::Fall => {}
-                Next::End => reachable = false,
+            match next {
+                Next::Fall { .. } | Next::Call => {}
+                Next::Return | Next::Trap => reachable = false,
                 Next::Jump { target } => {
                     reachable = false;
                     again |= self.go(state, None, target, live, at);
@@ -264,14 +260,12 @@ impl<'m> Analysis<'m> {
 
     /// Notes of an instruction what the way back needs.
     fn note(&mut self, n: usize, state: &State) {
-        let Item { instruction, form, .. } = &self.items[n];
-        let of = |operand: u8| match instruction.op_kind(operand.into()) {
-            OpKind::Register => {
-                general(instruction.op_register(operand.into())).map_or(Fact::Unknown, |(number, _)| state.registers[number])
-            }
+        let instruction = &self.items[n].instruction;
+        let of = |operand: u8| match instruction.found(operand) {
+            Found::Register(number) => state.register(number),
             _ => Fact::Unknown,
         };
-        let depends = match form.flags {
+        let depends = match instruction.form.flags {
             FlagsEffect::Compare(a, b) => {
                 let told = |fact: Fact| !matches!(fact, Fact::Unknown | Fact::ZERO_EXTENDED);
                 matches!(of(a), Fact::Signature(_)) || told(of(b))
@@ -279,13 +273,9 @@ impl<'m> Analysis<'m> {
             _ => false,
         };
         let module = self.step.module;
-        let callee = match form.transfer {
-            Transfer::Call => {
-                let units = module.units.get(..module.functions).unwrap_or(&[]);
-                let target = instruction.near_branch_target();
-                units.binary_search_by_key(&target, |unit| unit.start.into()).ok().map(|unit| units[unit].ty)
-            }
-            Transfer::CallMemory => match state.registers[RAX] {
+        let callee = match instruction.form.transfer {
+            Transfer::Call => module.function_at(instruction.immediate),
+            Transfer::CallMemory => match state.register(RAX) {
                 Fact::Callable { ty, .. } => Some(ty),
                 Fact::Import(import) => module.import_types.get(import as usize).copied(),
                 _ => None,

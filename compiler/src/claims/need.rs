@@ -4,8 +4,7 @@
 //! nothing but the instructions; it limits what `known` keeps. Need comes last, from what the way forward noted.
 
 use super::{Analysis, Item};
-use iced_x86::{OpKind, Register};
-use vwasm_checker::form::{Effect, Operand, Transfer, general};
+use vwasm_checker::form::{Effect, Found, Operand, Transfer};
 use vwasm_checker::state::RAX;
 
 const WORDS: u32 = 16;
@@ -67,12 +66,6 @@ impl Set<'_> {
         was
     }
 
-    fn add_register(&mut self, register: Register) {
-        if let Some((number, _)) = general(register) {
-            self.add(number as u32);
-        }
-    }
-
     fn add_registers(&mut self, registers: u16) {
         self.bits[0] |= u64::from(registers);
     }
@@ -97,11 +90,10 @@ impl Set<'_> {
 pub fn live(analysis: &Analysis<'_>) -> Rows {
     let outgoing = analysis.step.module.types.iter().map(|ty| ty.parameters.words.len()).max().unwrap_or(0);
     let area: Vec<Option<u32>> = (0..outgoing as i64).map(|k| analysis.word_at(8 * k - i64::from(analysis.frame))).collect();
-    backward(analysis, |set, item| match item.form.transfer {
+    backward(analysis, |set, item| match item.instruction.form.transfer {
         Transfer::Next => {
             let Some(word) = item.word else { return };
-            let stores = item.instruction.op0_kind() == OpKind::Memory;
-            if stores && !item.form.operands[0].is(Operand::READ) {
+            if item.stores() {
                 set.take(WORDS + word);
             } else {
                 set.add(WORDS + word);
@@ -114,7 +106,7 @@ pub fn live(analysis: &Analysis<'_>) -> Rows {
 
 /// The facts needed at each label.
 pub fn needed(analysis: &Analysis<'_>) -> Rows {
-    backward(analysis, |set, item| match item.form.transfer {
+    backward(analysis, |set, item| match item.instruction.form.transfer {
         Transfer::Next => ordinary(set, item),
         Transfer::Call | Transfer::CallMemory => {
             set.bits[0] &= !0xffff;
@@ -126,53 +118,45 @@ pub fn needed(analysis: &Analysis<'_>) -> Rows {
                     }
                 }
             }
-            if item.form.transfer == Transfer::CallMemory {
-                set.add(RAX as u32);
+            if item.instruction.form.transfer == Transfer::CallMemory {
+                set.add(RAX.into());
             }
         }
-        Transfer::JumpRegister => set.add_register(item.instruction.op0_register()),
+        Transfer::JumpRegister => {
+            if let Found::Register(number) = item.instruction.found(0) {
+                set.add(number.into());
+            }
+        }
         Transfer::Return => set.add_registers(analysis.step.signature.results.narrow),
         _ => {}
     })
 }
 
 fn ordinary(set: &mut Set<'_>, item: &Item) {
-    let (instruction, form) = (&item.instruction, item.form);
+    let (instruction, form) = (&item.instruction, item.instruction.form);
+    let operands = || (0..form.count).map(|n| (instruction.operand(n), instruction.found(n)));
     let mut wanted = false;
-    for (n, operand) in (0..).zip(form.operands) {
-        if !operand.is(Operand::WRITTEN) || operand.is(Operand::VECTOR) {
-            continue;
-        }
-        match instruction.op_kind(n) {
-            OpKind::Register => {
-                if let Some((number, _)) = general(instruction.op_register(n)) {
-                    let was = set.take(number as u32);
-                    wanted |= was && n == 0;
-                }
+    match instruction.found(0) {
+        _ if !instruction.operand(0).is(Operand::WRITTEN) => {}
+        Found::Register(number) => wanted = set.take(number.into()),
+        Found::Memory if !instruction.operand(0).is(Operand::VECTOR) => {
+            if let Some(word) = item.word {
+                wanted = set.take(WORDS + word);
             }
-            OpKind::Memory => {
-                if let Some(word) = item.word {
-                    wanted |= set.take(WORDS + word);
-                }
-            }
-            _ => {}
         }
+        _ => {}
     }
     set.bits[0] &= !u64::from(form.implicit | form.implicit32);
     // A 32-bit result is zero-extended whatever it is made of.
-    let narrow =
-        form.operands.first().is_some_and(|operand| operand.width == 4) && instruction.op0_kind() == OpKind::Register;
-    let made = !matches!(form.effect, Effect::None | Effect::Unknown | Effect::Zero);
+    let narrow = instruction.operand(0).width == 4 && matches!(instruction.found(0), Found::Register(_) | Found::Vector);
+    let made = !matches!(form.effect, Effect::Nothing | Effect::Unknown | Effect::Zero);
     let result = wanted && made && (!narrow || item.exact);
-    for (n, operand) in (0..).zip(form.operands) {
-        match instruction.op_kind(n) {
-            OpKind::Register if (result || item.depends) && !operand.is(Operand::VECTOR) => {
-                set.add_register(instruction.op_register(n));
-            }
-            OpKind::Memory => {
+    for (operand, found) in operands() {
+        match found {
+            Found::Register(number) if result || item.depends => set.add(number.into()),
+            Found::Memory => {
                 if operand.is(Operand::MEMORY) || result {
-                    set.add_register(instruction.memory_base());
-                    set.add_register(instruction.memory_index());
+                    item.address().for_each(|register| set.add(register.into()));
                 }
                 if result && let Some(word) = item.word {
                     set.add(WORDS + word);
@@ -196,7 +180,7 @@ fn backward(analysis: &Analysis<'_>, before: impl Fn(&mut Set<'_>, &Item)) -> Ro
         let mut set = Set { bits: vec![0; width], analysis };
         let mut label = analysis.labels.len();
         for item in analysis.items.iter().rev() {
-            let transfer = item.form.transfer;
+            let transfer = item.instruction.form.transfer;
             if matches!(transfer, Transfer::Jump | Transfer::JumpRegister | Transfer::Return | Transfer::Trap) {
                 set.bits.fill(0);
             }
@@ -207,7 +191,7 @@ fn backward(analysis: &Analysis<'_>, before: impl Fn(&mut Set<'_>, &Item)) -> Ro
                 _ => {}
             }
             before(&mut set, item);
-            let at = item.instruction.ip() as u32;
+            let at = item.instruction.at;
             while label > 0 && analysis.labels[label - 1] >= at {
                 label -= 1;
                 if analysis.labels[label] != at {

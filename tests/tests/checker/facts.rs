@@ -1,8 +1,8 @@
 //! The checker's judgement of one instruction on silicon: facts that are true of a state before it, and the registers and flags
 //! that the CPU leaves, of which the facts afterwards must be true.
 
-use iced_x86::Instruction;
 use vwasm_checker::fact::{Fact, MAX32};
+use vwasm_checker::form::decode;
 use vwasm_checker::layout::{InstanceLayout, InstanceShape};
 use vwasm_checker::state::{R15, RSP, State as Known};
 use vwasm_checker::step::Step;
@@ -83,24 +83,25 @@ impl Judge {
     /// Judges an instruction that led from one state to another without a fault; whether the checker had anything to say.
     pub fn check(
         &self,
-        (instruction, bytes): (&Instruction, &[u8]),
+        bytes: &[u8],
         (before, after): (&State, &State),
         start: u64,
         random: &mut Random,
     ) -> Result<bool, String> {
         let mut known = Known::default();
-        known.enter(&self.signature);
-        known.depth = 1 << 16;
-        for (number, &value) in before.gpr.iter().enumerate() {
-            known.registers[number] = some(value, start, random);
-        }
-        let given = known.registers;
         let step = Step { module: &self.module, layout: &self.layout, signature: &self.signature };
-        if step.run(&mut known, instruction, bytes).is_err() {
+        step.enter(&mut known);
+        known.depth = 1 << 16;
+        for (number, &value) in (0..).zip(&before.gpr) {
+            known.set(number, some(value, start, random));
+        }
+        let given: [Fact; 16] = std::array::from_fn(|number| known.register(number as u8));
+        let Ok(instruction) = decode(bytes, 0) else { return Ok(false) };
+        if step.run(&mut known, &instruction).is_err() {
             return Ok(false);
         }
-        for number in (0..16).filter(|number| ![RSP, R15].contains(number)) {
-            let (fact, value) = (known.registers[number], after.gpr[number]);
+        for number in (0..16u8).filter(|number| ![RSP, R15].contains(number)) {
+            let (fact, value) = (known.register(number), after.gpr[usize::from(number)]);
             if !holds(fact, value, start) {
                 return Err(format!(
                     "register {number} is {value:#x}, not {fact:x?}; memory at {start:#x}, from {given:x?}"

@@ -44,7 +44,7 @@ const ALONE: [(&str, u32, &[u8], &str); 40] = [
     ("a three-byte VEX where two do", 6, &[0xc4, 0xe1, 0x7b, 0x58, 0xc1], "prefixes"),
     ("ah", 0, &[0x0f, 0xb6, 0xc4], "an operand is of a kind"),
     ("a move in the other encoding", 1, &[0x89, 0xf8], "an operand is of a kind"),
-    ("no instruction at all", 0, &[0x06], "no instruction"),
+    ("no instruction at all", 0, &[0x06], "not one of spec/x86_64"),
 ];
 
 pub fn cases() -> Vec<Case> {
