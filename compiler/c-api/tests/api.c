@@ -211,13 +211,44 @@ static void threads(wasm_engine_t *engine, const char *path) {
     wasm_shared_module_delete(shared);
 }
 
+/* A start function's host function deletes all that the instance is being made of. */
+struct making { wasm_store_t *store; wasm_module_t *module; wasm_func_t *begin; };
+
+static wasm_trap_t *delete_all(void *env, const wasm_val_vec_t *args, wasm_val_vec_t *results) {
+    struct making *making = env;
+    (void)args, (void)results;
+    wasm_module_delete(making->module);
+    wasm_func_delete(making->begin);
+    wasm_store_delete(making->store);
+    return NULL;
+}
+
+static void deleted_while_made(wasm_engine_t *engine, const char *path) {
+    wasm_byte_vec_t binary = read_file(path);
+    struct making making;
+    making.store = wasm_store_new(engine);
+    making.module = wasm_module_new(making.store, &binary);
+    wasm_byte_vec_delete(&binary);
+    wasm_functype_t *type = wasm_functype_new_0_0();
+    making.begin = wasm_func_new_with_env(making.store, type, delete_all, &making, NULL);
+    wasm_functype_delete(type);
+    wasm_extern_t *list[] = { wasm_func_as_extern(making.begin) };
+    wasm_extern_vec_t imports = WASM_ARRAY_VEC(list), exports;
+    wasm_instance_t *instance = wasm_instance_new(making.store, making.module, &imports, NULL);
+    CHECK(instance);
+    wasm_instance_exports(instance, &exports);
+    CHECK(exports.size == 0);
+    wasm_instance_delete(instance);
+}
+
 int main(int argc, char **argv) {
-    if (argc != 3) return 2;
+    if (argc != 4) return 2;
     types();
     wasm_engine_t *engine = wasm_engine_new_with_config(wasm_config_new());
     wasm_store_t *store = wasm_store_new(engine), *other = wasm_store_new(engine);
     nonsense(store, other);
     threads(engine, argv[2]);
+    deleted_while_made(engine, argv[3]);
 
     wasm_byte_vec_t binary = read_file(argv[1]), stored;
     CHECK(wasm_module_validate(store, &binary));

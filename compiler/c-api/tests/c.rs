@@ -30,12 +30,15 @@ fn run(command: &mut Command) -> String {
 const SHARED: &str = r#"(module (func (export "next") (param i32) (result i32) (i32.add (local.get 0) (i32.const 1)))
   (memory 1) (func (export "trap") (drop (i32.load (i32.const -1)))))"#;
 
+/// Its start function calls the host.
+const BEGINS: &str = r#"(module (import "host" "begin" (func $begin)) (start $begin) (memory 1))"#;
+
 #[test]
 fn a_c_program_uses_everything() {
     let directory = std::env::temp_dir().join(format!("vwasm-c-api-{}", std::process::id()));
     std::fs::create_dir_all(&directory).expect("a directory");
     let module = std::fs::read_to_string(here().join("tests/api.wat")).expect("api.wat");
-    for (name, text) in [("api.wasm", module.as_str()), ("shared.wasm", SHARED)] {
+    for (name, text) in [("api.wasm", module.as_str()), ("shared.wasm", SHARED), ("begins.wasm", BEGINS)] {
         std::fs::write(directory.join(name), wat::parse_str(text).expect("a module")).expect("a file");
     }
     let program = directory.join("api");
@@ -49,7 +52,8 @@ fn a_c_program_uses_everything() {
         .args(["-lm", "-lpthread", "-o"])
         .arg(&program));
     assert_eq!(said, "");
-    let said = run(Command::new(&program).arg(directory.join("api.wasm")).arg(directory.join("shared.wasm")));
+    let modules = ["api.wasm", "shared.wasm", "begins.wasm"].map(|name| directory.join(name));
+    let said = run(Command::new(&program).args(modules));
     assert_eq!(said, "all good\n");
     std::fs::remove_dir_all(directory).expect("the directory");
 }
