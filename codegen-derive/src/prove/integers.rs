@@ -446,6 +446,8 @@ impl Printer<'_> {
                 let value = self.term(args[0], if node.op == Op::ShiftRight { View::Unsigned } else { View::Signed })?;
                 return Some(if by == 0 { value } else { self.cut(&value, by).0 });
             }
+            // A test of a register against itself.
+            Op::BitAnd if args[0] == args[1] => return self.term(args[0], View::Modular),
             Op::BitAnd => {
                 // A mask of the lowest bits, or of all but these.
                 let (mask, other) = match (constant(0), constant(1)) {

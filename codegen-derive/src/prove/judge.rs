@@ -13,9 +13,11 @@ use super::solver::Solvers;
 use super::witness::excluded;
 use crate::ast::{Rule, RuleBlock};
 use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
 
-/// How many inputs are tried before a solver is asked.
-const TRIES: usize = 2000;
+/// How many inputs are tried before solvers are asked, and how long these may take for one answer; then again, with more inputs
+/// and as long as is allowed. Most breakages are found at once, and some that solvers search long for by trying longer.
+const ROUNDS: [(usize, Duration); 2] = [(2000, Duration::from_secs(2)), (100_000, Duration::MAX)];
 
 /// Digits of the digest of a list.
 const LIST_DIGITS: usize = 12;
@@ -83,7 +85,6 @@ pub fn mutants_digest(obligation: &Obligation) -> String {
 /// Judges all mutants of a rule.
 pub fn judge(context: &Context, block: &RuleBlock, rule: &Rule, solvers: &mut Solvers, options: &Options) -> Tally {
     let mut tally = Tally::default();
-    let options = Options { enough: 1, tries: TRIES, ..options.clone() };
     let mut list = String::new();
     let Ok(own) = context.rule(block, rule) else { return tally };
     let mut seen: HashSet<String> = HashSet::from([own.query(false).text]);
@@ -93,7 +94,13 @@ pub fn judge(context: &Context, block: &RuleBlock, rule: &Rule, solvers: &mut So
         if !seen.insert(obligation.query(false).text) {
             continue;
         }
-        let outcome = decide(&obligation, solvers, &options);
+        let mut outcome = Outcome::Open(String::new());
+        for (tries, limit) in ROUNDS {
+            if matches!(outcome, Outcome::Open(_)) {
+                let options = Options { enough: 1, tries, limit: limit.min(options.limit), ..options.clone() };
+                outcome = decide(&obligation, solvers, &options);
+            }
+        }
         let entry = tally.counts.entry(mutant.change).or_default();
         let refuted = matches!(outcome, Outcome::Refuted(_));
         list.push_str(&format!("{} {} {refuted}\n", mutant.change.name(), mutant.text));

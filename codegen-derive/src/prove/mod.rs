@@ -21,6 +21,7 @@ pub mod meaning;
 pub mod mutate;
 pub mod mutate_described;
 pub mod obligation;
+pub mod random;
 pub mod run;
 pub mod search;
 pub mod smt;

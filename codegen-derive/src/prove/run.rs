@@ -58,7 +58,10 @@ impl Options {
 fn all_values(obligation: &Obligation, script: &Script, values: &[u128]) -> Vec<u128> {
     let mut all = vec![0; obligation.graph.variables.len()];
     for ((variable, _), value) in script.variables.iter().zip(values) {
-        all[*variable as usize] = *value;
+        // A case of an obligation may have variables of its own.
+        if let Some(place) = all.get_mut(*variable as usize) {
+            *place = *value;
+        }
     }
     all
 }
@@ -167,7 +170,12 @@ fn one(obligation: &Obligation, strategy: &Strategy, solver: Solver, solvers: &m
         match verdict {
             Verdict::Unsat if example => return Answer::Says(Outcome::Impossible),
             Verdict::Unsat => {}
-            Verdict::Sat(_) if !strategy.decides => return Answer::No,
+            // It says nothing, unless its values break the obligation itself.
+            Verdict::Sat(values) if !strategy.decides => {
+                let values = all_values(obligation, script, &values);
+                let breaks = !example && obligation.failing(&values).is_some_and(|failing| !failing.is_empty());
+                return if breaks { Answer::Says(Outcome::Refuted(values)) } else { Answer::No };
+            }
             Verdict::Sat(values) => return found(obligation, solver, all_values(obligation, script, &values)),
             Verdict::Unknown => return Answer::Silent(format!("{} did not decide", solver.program())),
             Verdict::Failed(why) => return Answer::Silent(format!("{}: {why}", solver.program())),

@@ -4,24 +4,8 @@
 
 use super::effect::Goal;
 use super::obligation::Obligation;
-use super::term::{Sort, mask};
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound.max(1) as u64) as usize
-    }
-}
+use super::random::Random;
+use super::term::{Op, Sort, mask};
 
 /// Floats at edges: zeros, one, halves, the bounds of integer conversions, infinities, NaNs quiet and not.
 const FLOATS_32: &[u32] = &[
@@ -97,10 +81,21 @@ const EDGES: &[u128] = &[
     u128::MAX << 32,
 ];
 
-fn value(random: &mut Random, width: u16, before: &[u128]) -> u128 {
+/// Numbers that the obligation itself speaks of.
+fn constants(obligation: &Obligation) -> Vec<u128> {
+    let nodes = obligation.graph.terms().map(|term| obligation.graph.node(term));
+    let wide = nodes.filter(|node| matches!(node.sort, Sort::Bits(2..)));
+    let mut found: Vec<u128> =
+        wide.filter_map(|node| if let Op::Constant(value) = node.op { Some(value) } else { None }).collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+fn value(random: &mut Random, width: u16, before: &[u128], constants: &[u128]) -> u128 {
     let wide = u128::from(random.next()) << 64 | u128::from(random.next());
     let bit = random.below(usize::from(width)) as u32;
-    let chosen = match random.below(11) {
+    let chosen = match random.below(12) {
         0 => EDGES[random.below(EDGES.len())],
         9 if random.below(4) == 0 => [1 << (width - 1), mask(width - 1)][random.below(2)],
         1 => 1 << bit,
@@ -118,6 +113,10 @@ fn value(random: &mut Random, width: u16, before: &[u128]) -> u128 {
             let multiple = divisor.wrapping_mul(most.checked_div(divisor).unwrap_or(0));
             multiple.wrapping_add([0, 1, u128::MAX][random.below(3)])
         }
+        // At or beside a number that is compared with, perhaps.
+        11 if !constants.is_empty() => {
+            constants[random.below(constants.len())].wrapping_add([0, 0, 1, u128::MAX][random.below(4)])
+        }
         // A sign extension from 32 bits.
         8 => (random.next() as u32 as i32) as u128,
         _ => wide,
@@ -133,6 +132,7 @@ pub fn counterexample(obligation: &Obligation, tries: usize) -> Option<Vec<u128>
 /// Values of all variables that satisfy the assumptions and break a goal of those meant.
 pub fn breaking(obligation: &Obligation, tries: usize, meant: impl Fn(&Goal) -> bool) -> Option<Vec<u128>> {
     let mut random = Random(0x5eed);
+    let constants = constants(obligation);
     for _ in 0..tries {
         // From the first to the last, or the other way round: either may depend on the other.
         let backwards = random.next() & 1 != 0;
@@ -141,7 +141,7 @@ pub fn breaking(obligation: &Obligation, tries: usize, meant: impl Fn(&Goal) -> 
             let at = if backwards { obligation.graph.variables.len() - 1 - number } else { number };
             let chosen = match obligation.graph.variables[at].sort {
                 Sort::Bool => u128::from(random.next() & 1),
-                Sort::Bits(width) => value(&mut random, width, &values),
+                Sort::Bits(width) => value(&mut random, width, &values, &constants),
             };
             values.push(chosen);
         }

@@ -213,7 +213,8 @@ fn value(word: &str) -> Option<u128> {
         _ => match (word.strip_prefix("#b"), word.strip_prefix("#x")) {
             (Some(digits), _) => u128::from_str_radix(digits, 2).ok(),
             (_, Some(digits)) => u128::from_str_radix(digits, 16).ok(),
-            _ => None,
+            // Of a script over integers, whose variables are not negative.
+            _ => word.parse().ok(),
         },
     }
 }

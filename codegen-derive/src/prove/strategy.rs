@@ -157,13 +157,15 @@ impl Obligation {
         let mut graph = self.graph.clone();
         let all = self.goal(&mut graph);
         let refuted = graph.not(all);
-        // Over integers some assumptions may be left out: what they say of the smallest number is said again.
+        // Over integers some assumptions may be left out: what they say of some numbers is said again.
         let mut assumed = self.assumed.clone();
         for variable in &self.graph.variables {
             let Sort::Bits(width) = variable.sort else { continue };
-            if !self.admits(variable.term, 1 << (width - 1)) {
-                let smallest = graph.bits(1 << (width - 1), width);
-                assumed.push(graph.unequal(variable.term, smallest));
+            for value in [1 << (width - 1), 1, 2, mask(width), mask(width) - 1] {
+                if !self.admits(variable.term, value) {
+                    let excluded = graph.bits(value, width);
+                    assumed.push(graph.unequal(variable.term, excluded));
+                }
             }
         }
         if !graph.multiplies(&[&self.assumed[..], &[refuted]].concat()) {

@@ -174,6 +174,10 @@ impl Graph {
         &self.nodes[term.0 as usize]
     }
 
+    pub fn terms(&self) -> impl Iterator<Item = Term> + use<> {
+        (0..self.nodes.len() as u32).map(Term)
+    }
+
     pub fn len(&self) -> usize {
         self.nodes.len()
     }
