@@ -2,19 +2,8 @@
 //!
 //! Sound files are changed at random (pieces deleted, doubled, exchanged, words of the language thrown in) and loaded.
 
+use codegen_derive::prove::random::Random;
 use std::path::Path;
-
-/// Xorshift: the same changes in every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self, below: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % below.max(1) as u64) as usize
-    }
-}
 
 const WORDS: &[&str] = &[
     "(",
@@ -97,7 +86,7 @@ const WORDS: &[&str] = &[
 
 /// A place between two characters.
 fn place(text: &str, random: &mut Random) -> usize {
-    let mut at = random.next(text.len() + 1);
+    let mut at = random.below(text.len() + 1);
     while !text.is_char_boundary(at) {
         at -= 1;
     }
@@ -113,7 +102,7 @@ fn token(text: &str, random: &mut Random) -> (usize, usize) {
 }
 
 fn change(text: &mut String, random: &mut Random) {
-    match random.next(6) {
+    match random.below(6) {
         0 => {
             let (start, end) = token(text, random);
             text.replace_range(start..end, "");
@@ -136,11 +125,11 @@ fn change(text: &mut String, random: &mut Random) {
         }
         4 => {
             let at = place(text, random);
-            text.insert_str(at, WORDS[random.next(WORDS.len())]);
+            text.insert_str(at, WORDS[random.below(WORDS.len())]);
         }
         _ => {
             let (start, end) = token(text, random);
-            text.replace_range(start..end, WORDS[random.next(WORDS.len())]);
+            text.replace_range(start..end, WORDS[random.below(WORDS.len())]);
         }
     }
 }
@@ -162,7 +151,7 @@ fn small_changes() {
     let (sound, mut random) = ([good("small.rules"), good("corners.rules")], Random(0x9e37_79b9_7f4a_7c15));
     for round in 0..2000 {
         let mut text = sound[round % 2].clone();
-        for _ in 0..1 + random.next(4) {
+        for _ in 0..1 + random.below(4) {
             change(&mut text, &mut random);
         }
         load(vec![("small.rules".into(), text)]);

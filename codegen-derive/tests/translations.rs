@@ -3,44 +3,32 @@
 //! Slow, and of no use without solvers, which are looked for where `rules prove` looks. What needs none is tested beside the
 //! translation to integers (`prove/integers.rs`).
 
+use codegen_derive::prove::random::Random;
 use codegen_derive::prove::smt;
 use codegen_derive::prove::solver::{Solver, Solvers, Verdict, directory};
 use codegen_derive::prove::term::{Graph, Op, Rounding, Sort, Term, mask};
 use std::path::Path;
 use std::time::Duration;
 
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        self.0 >> 33 ^ self.0
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
-
-    fn value(&mut self, width: u16) -> u128 {
-        const EDGES: [u128; 14] = [
-            0,
-            1,
-            2,
-            31,
-            u128::MAX,
-            1 << 31,
-            1 << 63,
-            u128::MAX >> 1,
-            0x7fff_ffff,
-            0x3f80_0000,
-            0x7fc0_0000,
-            0x7f80_0000,
-            0x3ff8_0000_0000_0000,
-            0x7ff0_0000_0000_0000,
-        ];
-        let wide = u128::from(self.next()) << 64 | u128::from(self.next());
-        if self.below(2) == 0 { EDGES[self.below(EDGES.len())] & mask(width) } else { wide & mask(width) }
-    }
+fn value(random: &mut Random, width: u16) -> u128 {
+    const EDGES: [u128; 14] = [
+        0,
+        1,
+        2,
+        31,
+        u128::MAX,
+        1 << 31,
+        1 << 63,
+        u128::MAX >> 1,
+        0x7fff_ffff,
+        0x3f80_0000,
+        0x7fc0_0000,
+        0x7f80_0000,
+        0x3ff8_0000_0000_0000,
+        0x7ff0_0000_0000_0000,
+    ];
+    let wide = u128::from(random.next()) << 64 | u128::from(random.next());
+    if random.below(2) == 0 { EDGES[random.below(EDGES.len())] & mask(width) } else { wide & mask(width) }
 }
 
 /// A term over some variables of 8, 32 and 64 bits, a few operations deep.
@@ -48,7 +36,7 @@ fn term(graph: &mut Graph, random: &mut Random, variables: &[Term], width: u16, 
     let known: Vec<Term> = variables.iter().copied().filter(|&variable| graph.width(variable) == width).collect();
     if depth == 0 || width != 8 && width != 32 && width != 64 {
         return if known.is_empty() || random.below(5) == 0 {
-            let value = random.value(width);
+            let value = value(random, width);
             graph.bits(value, width)
         } else {
             known[random.below(known.len())]
@@ -122,7 +110,7 @@ fn solvers_agree_on_values() {
         let variables: Vec<Term> = widths.iter().map(|&width| graph.variable("x", Sort::Bits(width))).collect();
         let width = [32, 64, 8][round % 3];
         let made = term(&mut graph, &mut random, &variables, width, 1 + round % 3);
-        let values: Vec<u128> = widths.iter().map(|&width| random.value(width)).collect();
+        let values: Vec<u128> = widths.iter().map(|&width| value(&mut random, width)).collect();
         let value = graph.evaluate(&values)[made.0 as usize];
         let mut asserted = Vec::new();
         for (&variable, &value) in variables.iter().zip(&values) {

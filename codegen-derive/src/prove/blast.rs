@@ -287,22 +287,8 @@ impl Obligation {
 
 #[cfg(test)]
 mod tests {
+    use super::super::random::Random;
     use super::*;
-
-    struct Random(u64);
-
-    impl Random {
-        fn next(&mut self) -> u64 {
-            self.0 ^= self.0 << 13;
-            self.0 ^= self.0 >> 7;
-            self.0 ^= self.0 << 17;
-            self.0
-        }
-
-        fn below(&mut self, bound: usize) -> usize {
-            (self.next() % bound as u64) as usize
-        }
-    }
 
     const BINARY: &[Op] = &[
         Op::BitAnd,

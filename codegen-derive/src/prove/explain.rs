@@ -3,6 +3,7 @@
 use super::judge::Tally;
 use super::left::Shown;
 use super::lock::{Lock, MUTANTS};
+use super::mutate::without_room;
 use super::obligation::{Context, Kind, Obligation, full_name};
 use crate::ast::*;
 use crate::diagnostic::line_column;
@@ -319,6 +320,11 @@ pub fn rule(context: &Context, lock: &Lock, block: &RuleBlock, number: usize) ->
         let _ = writeln!(out, "\nIts mutants: {refuted} refuted, {equivalent} proved to be no breakage\n");
         for (change, (refuted, equivalent)) in &tally.counts {
             let _ = writeln!(out, "    {:12} {refuted:3} refuted  {equivalent:3} equivalent", change.name());
+        }
+        let _ = writeln!(out, "\nNo mutants of other kinds, all of which are tried at every place\n");
+        for (change, made) in without_room(context, block, rule, |change| tally.counts.contains_key(&change)) {
+            let why = if made { "says what the rule or another mutant says, or nothing" } else { "nothing to change" };
+            let _ = writeln!(out, "    {:12} {why}; it needs {}", change.name(), change.needs());
         }
     }
     out

@@ -7,7 +7,7 @@
 use super::mutate_described::{Changed, described};
 use super::obligation::{Context, Obligation};
 use crate::ast::*;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Change {
@@ -89,6 +89,44 @@ impl Change {
             Change::Function => "function",
         }
     }
+}
+
+impl Change {
+    /// What a rule must have to be broken in this way.
+    pub fn needs(self) -> &'static str {
+        match self {
+            Change::Swapped => "two operands of one type",
+            Change::Operand => "an operand, and another value of its type",
+            Change::Instruction => "an instruction or operator with another of its operands and results",
+            Change::Width => "an instruction of another width, or memory as an operand",
+            Change::Signedness => "a signed or unsigned operation with a twin",
+            Change::Condition => "a condition code",
+            Change::Constant => "a number",
+            Change::Scale | Change::Address => "an address made of parts",
+            Change::Step => "a step without a result, or an operand that could be the result",
+            Change::TrapCode => "a trap",
+            Change::Premise => "a premise",
+            Change::Matched => "a matched operator with its like",
+            Change::Anything => "a number on the left side, or a value met twice",
+            Change::Operator => "an operator with another of its operands and results",
+            Change::Meaning => "an operator whose meaning is an expression",
+            Change::Promise => "a form's promise",
+            Change::Description => "an instruction whose effect is an expression",
+            Change::Function => "a helper function",
+        }
+    }
+}
+
+/// Kinds of change that a rule has no mutants of, and whether there is a place for them nevertheless: what is changed there then
+/// says the same as the rule or another mutant, or has no meaning.
+pub fn without_room(
+    context: &Context,
+    block: &RuleBlock,
+    rule: &Rule,
+    listed: impl Fn(Change) -> bool,
+) -> Vec<(Change, bool)> {
+    let made: HashSet<Change> = mutants(context, block, rule).iter().map(|mutant| mutant.change).collect();
+    Change::ALL.into_iter().filter(|&change| !listed(change)).map(|change| (change, made.contains(&change))).collect()
 }
 
 /// Raised when the changes made are others.

@@ -4,6 +4,7 @@
 //! chosen so that all it asserts holds, the last assertion exactly when the term to be refuted does. What each constant is
 //! meant to be is written down beside it, so the script is computed through, over integers of 512 bits.
 
+use super::super::random::Random;
 use super::super::term::{Graph, Op, Sort, Term, mask};
 use super::print;
 use std::cmp::Ordering;
@@ -149,33 +150,18 @@ fn words(text: &str) -> std::iter::Peekable<std::vec::IntoIter<String>> {
     spaced.split_whitespace().map(str::to_string).collect::<Vec<_>>().into_iter().peekable()
 }
 
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        (self.next() >> 16) % bound
-    }
-
-    fn value(&mut self, width: u16) -> u128 {
-        let wide = u128::from(self.next()) << 64 | u128::from(self.next());
-        let bit = self.below(u64::from(width));
-        let value = match self.below(6) {
-            0 => u128::from(self.below(9)).wrapping_sub(4),
-            1 => 1 << bit,
-            2 => (1u128 << bit).wrapping_sub(1),
-            3 => (1u128 << bit).wrapping_neg(),
-            4 => wide >> (128 - width) >> bit,
-            _ => wide,
-        };
-        value & mask(width)
-    }
+fn arbitrary(random: &mut Random, width: u16) -> u128 {
+    let wide = u128::from(random.next()) << 64 | u128::from(random.next());
+    let bit = random.below(width.into());
+    let value = match random.below(6) {
+        0 => (random.below(9) as u128).wrapping_sub(4),
+        1 => 1 << bit,
+        2 => (1u128 << bit).wrapping_sub(1),
+        3 => (1u128 << bit).wrapping_neg(),
+        4 => wide >> (128 - width) >> bit,
+        _ => wide,
+    };
+    value & mask(width)
 }
 
 /// A term of a width, of operations that the translation knows, and some that it knows of constants only.
@@ -183,12 +169,12 @@ fn term(graph: &mut Graph, random: &mut Random, variables: &[Term], width: u16, 
     if depth == 0 || random.below(8) == 0 {
         let fitting: Vec<Term> = variables.iter().copied().filter(|&variable| graph.width(variable) == width).collect();
         if fitting.is_empty() || random.below(4) == 0 {
-            let value = random.value(width);
+            let value = arbitrary(random, width);
             return graph.bits(value, width);
         }
-        return fitting[random.below(fitting.len() as u64) as usize];
+        return fitting[random.below(fitting.len())];
     }
-    let other = [8, 16, 32, 64, 128][random.below(5) as usize];
+    let other = [8, 16, 32, 64, 128][random.below(5)];
     let binary = [
         Op::Add,
         Op::Subtract,
@@ -208,18 +194,18 @@ fn term(graph: &mut Graph, random: &mut Random, variables: &[Term], width: u16, 
         }
         n @ 5..8 => {
             let a = term(graph, random, variables, width, depth - 1);
-            let by = graph.bits(u128::from(random.below(u64::from(width))), width);
+            let by = graph.bits(random.below(width.into()) as u128, width);
             graph.binary(binary[n as usize], a, by)
         }
         8 | 9 => {
             let a = term(graph, random, variables, width, depth - 1);
-            let low = mask(random.below(u64::from(width)) as u16);
+            let low = mask(random.below(width.into()) as u16);
             let bits = graph.bits(if random.below(2) == 0 { low } else { !low }, width);
             graph.binary(Op::BitAnd, a, bits)
         }
         10 => {
             // Bits apart: the lower ones of one, the upper ones of another.
-            let by = random.below(u64::from(width)) as u16;
+            let by = random.below(width.into()) as u16;
             let (a, b) =
                 (term(graph, random, variables, width, depth - 1), term(graph, random, variables, width, depth - 1));
             let (bits, by) = (graph.bits(mask(by), width), graph.bits(u128::from(by), width));
@@ -241,7 +227,7 @@ fn term(graph: &mut Graph, random: &mut Random, variables: &[Term], width: u16, 
         }
         15 if other > width => {
             let a = term(graph, random, variables, other, depth - 1);
-            let low = random.below(u64::from(other - width) + 1) as u16;
+            let low = random.below(usize::from(other - width) + 1) as u16;
             graph.extract(a, low + width - 1, low)
         }
         16 => {
@@ -254,17 +240,17 @@ fn term(graph: &mut Graph, random: &mut Random, variables: &[Term], width: u16, 
             // The upper half of a product with a reciprocal.
             let fitting = variables.iter().copied().filter(|&variable| graph.width(variable) == width);
             let fitting: Vec<Term> = fitting.collect();
-            let x = fitting[random.below(fitting.len() as u64) as usize];
+            let x = fitting[random.below(fitting.len())];
             let wide = |graph: &mut Graph, random: &mut Random, term: Term| {
                 graph.extend(if random.below(2) == 0 { Op::ZeroExtend } else { Op::SignExtend }, term, 2 * width)
             };
             let x = wide(graph, random, x);
             let (dividend, added, one) =
-                (graph.bits(random.value(2 * width), 2 * width), random.below(3), graph.bits(1, 2 * width));
+                (graph.bits(arbitrary(random, 2 * width), 2 * width), random.below(3), graph.bits(1, 2 * width));
             let divisor = graph.extend(Op::ZeroExtend, variables[0], 2 * width);
             let divisor = graph.binary(Op::Add, divisor, one);
             let quotient = graph.binary(Op::DivideUnsigned, dividend, divisor);
-            let added = graph.bits(u128::from(added), 2 * width);
+            let added = graph.bits(added as u128, 2 * width);
             let reciprocal = graph.binary(Op::Add, quotient, added);
             let product = graph.binary(Op::Multiply, x, reciprocal);
             graph.extract(product, 2 * width - 1, width)
@@ -286,7 +272,7 @@ fn comparison(graph: &mut Graph, random: &mut Random, variables: &[Term], width:
 /// An assumption from which bounds are taken, true of a value: a comparison of a variable, or of it and a number, with one.
 fn bound(graph: &mut Graph, random: &mut Random, variable: Term, value: u128) -> Term {
     let width = graph.width(variable);
-    let number = random.value(width);
+    let number = arbitrary(random, width);
     let added = graph.bits(number, width);
     let (compared, value) = match random.below(4) {
         0 => (graph.binary(Op::Add, variable, added), value.wrapping_add(number) & mask(width)),
@@ -294,8 +280,8 @@ fn bound(graph: &mut Graph, random: &mut Random, variable: Term, value: u128) ->
         2 => (graph.unary(Op::Negate, variable), value.wrapping_neg() & mask(width)),
         _ => (variable, value),
     };
-    let near = value.wrapping_add(u128::from(random.below(5))).wrapping_sub(2) & mask(width);
-    let other = graph.bits(if random.below(2) == 0 { near } else { random.value(width) }, width);
+    let near = value.wrapping_add(random.below(5) as u128).wrapping_sub(2) & mask(width);
+    let other = graph.bits(if random.below(2) == 0 { near } else { arbitrary(random, width) }, width);
     let holds = match random.below(5) {
         0 => graph.equal(compared, other),
         1 => graph.compare(Op::LessUnsigned, compared, other),
@@ -323,13 +309,13 @@ fn the_same_over_integers() {
         let mut graph = Graph::default();
         let widths = [8, 16, 32, 64, 64, 128];
         let variables: Vec<Term> = widths.iter().map(|&width| graph.variable("x", Sort::Bits(width))).collect();
-        let first: Vec<u128> = widths.iter().map(|&width| random.value(width)).collect();
+        let first: Vec<u128> = widths.iter().map(|&width| arbitrary(&mut random, width)).collect();
         let mut assumed = Vec::new();
         for _ in 0..random.below(4) {
-            let chosen = random.below(variables.len() as u64) as usize;
+            let chosen = random.below(variables.len());
             assumed.push(bound(&mut graph, &mut random, variables[chosen], first[chosen]));
         }
-        let width = widths[random.below(6) as usize];
+        let width = widths[random.below(6)];
         let refuted = comparison(&mut graph, &mut random, &variables, width, 1 + round % 4);
         let Some(printer) = print(&graph, &assumed, refuted, true) else {
             without += 1;
@@ -345,8 +331,8 @@ fn the_same_over_integers() {
                     .zip(widths)
                     .map(|(&own, width)| match random.below(3) {
                         0 => own,
-                        1 => own.wrapping_add(u128::from(random.below(3))).wrapping_sub(1) & mask(width),
-                        _ => random.value(width),
+                        1 => own.wrapping_add(random.below(3) as u128).wrapping_sub(1) & mask(width),
+                        _ => arbitrary(&mut random, width),
                     })
                     .collect(),
             };
