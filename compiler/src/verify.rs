@@ -202,9 +202,7 @@ pub fn file(file: &[u8]) -> Result<Verified> {
     if file.get(16..18) == Some(&[1, 0]) {
         return crate::verify_object::object(file);
     }
-    let payload = crate::executable::read(file)?;
-    let manifest = manifest(payload.manifest)?;
-    let accepted = check(&manifest, payload.code, payload.data, payload.claims)?;
+    let (payload, manifest, accepted) = executable(file)?;
     Ok(Verified {
         manifest,
         accepted,
@@ -214,14 +212,20 @@ pub fn file(file: &[u8]) -> Result<Verified> {
     })
 }
 
-/// A compiled module back from its executable, if that is accepted.
-pub fn load(file: &[u8]) -> Result<Compiled> {
+/// The parts of an executable, if the checker accepts it and it would start.
+fn executable(file: &[u8]) -> Result<(crate::executable::Payload<'_>, Manifest, Accepted)> {
     let payload = crate::executable::read(file)?;
     let manifest = manifest(payload.manifest)?;
-    check(&manifest, payload.code, payload.data, payload.claims)?;
+    let accepted = check(&manifest, payload.code, payload.data, payload.claims)?;
     if !manifest.is_consistent(payload.code.len() as u64, payload.data.len() as u64) {
         return refuse("the manifest contradicts itself");
     }
+    Ok((payload, manifest, accepted))
+}
+
+/// A compiled module back from its executable, if that is accepted.
+pub fn load(file: &[u8]) -> Result<Compiled> {
+    let (payload, manifest, _) = executable(file)?;
     Ok(Compiled {
         code: payload.code.to_vec(),
         data: payload.data.to_vec(),

@@ -188,14 +188,9 @@ vwasm_enter:
     movsd xmm5, [r10 + 104]
     movsd xmm6, [r10 + 112]
     movsd xmm7, [r10 + 120]
-    xorps xmm8, xmm8
-    xorps xmm9, xmm9
-    xorps xmm10, xmm10
-    xorps xmm11, xmm11
-    xorps xmm12, xmm12
-    xorps xmm13, xmm13
-    xorps xmm14, xmm14
-    xorps xmm15, xmm15
+    .irp n, 8, 9, 10, 11, 12, 13, 14, 15
+    xorps xmm\n, xmm\n
+    .endr
     mov rdi, [r10 + 16]
     mov rsi, [r10 + 24]
     mov rdx, [r10 + 32]

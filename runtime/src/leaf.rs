@@ -195,14 +195,9 @@ vwasm_gate_done:
     // From the host gate too, results in these.
     .globl vwasm_gates_done
 vwasm_gates_done:
-    xorps xmm8, xmm8
-    xorps xmm9, xmm9
-    xorps xmm10, xmm10
-    xorps xmm11, xmm11
-    xorps xmm12, xmm12
-    xorps xmm13, xmm13
-    xorps xmm14, xmm14
-    xorps xmm15, xmm15
+    .irp n, 8, 9, 10, 11, 12, 13, 14, 15
+    xorps xmm\n, xmm\n
+    .endr
     cmp byte ptr [rip + vwasm_scrubs_upper_halves], 0
     je 51f
     vzeroupper

@@ -5,17 +5,17 @@
 //! - `silicon`: each rule's emitted bytes on the CPU against its operators' evaluators
 //! - `model`: the instructions' evaluators, generated from spec/x86_64, and their states
 //! - `operands`: random operands for instructions
-//! - `second`: what another disassembler says of code
+//! - `disassembler`: what another disassembler says of code
 //! - `support`: programs as executables, and directories for them
 //! - `binary`: binary modules made by hand
 //! - `native`: guest memory from outside, and single instructions on the CPU; the only module with `unsafe`
 
 pub mod binary;
+pub mod disassembler;
 pub mod model;
 pub mod native;
 pub mod operands;
 pub mod random;
-pub mod second;
 pub mod silicon;
 pub mod support;
 pub mod values;

@@ -1,16 +1,14 @@
 //! Random numbers from a seed: the same everywhere, so a failure can be made again.
 
+use codegen_derive::prove::random::split_mix;
+
 /// SplitMix64.
 #[derive(Clone, Debug)]
 pub struct Random(pub u64);
 
 impl Random {
     pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
+        split_mix(&mut self.0)
     }
 
     /// A number below `limit`, which is not 0.

@@ -83,27 +83,27 @@ fn known_lengths_do_what_unknown_ones_do() {
 /// Short copies and fills are done in the gate itself where the memory is the instance's own, all others by the handler behind
 /// it: both do what slices do, for every length around the border, every overlap, and at both ends of memory.
 #[test]
-fn own_memory_and_imported() {
+fn own_memory_and_imported() -> Result<(), Box<dyn std::error::Error>> {
     use vwasm::embed::{Engine, Linker, Module, Store};
     const FUNCTIONS: &str = r#"
         (func (export "copy") (param i32 i32 i32) (memory.copy (local.get 0) (local.get 1) (local.get 2)))
         (func (export "fill") (param i32 i32 i32) (memory.fill (local.get 0) (local.get 1) (local.get 2)))"#;
     const SIZE: usize = 65536;
     let engine = Engine::default();
-    let mut store = Store::new(&engine).unwrap();
+    let mut store = Store::new(&engine)?;
     let owner = format!("(module (memory (export \"memory\") 1) {FUNCTIONS})");
-    let owner = Linker::new().instantiate(&mut store, &Module::new(&engine, owner.as_bytes()).unwrap()).unwrap();
-    let memory = owner.memory(&store).unwrap();
+    let owner = Linker::new().instantiate(&mut store, &Module::new(&engine, owner.as_bytes())?)?;
+    let memory = owner.memory(&store)?;
     let user = format!("(module (import \"owner\" \"memory\" (memory 1)) {FUNCTIONS})");
     let mut linker = Linker::new();
-    linker.instance(&store, "owner", owner).unwrap();
-    let user = linker.instantiate(&mut store, &Module::new(&engine, user.as_bytes()).unwrap()).unwrap();
+    linker.instance(&store, "owner", owner)?;
+    let user = linker.instantiate(&mut store, &Module::new(&engine, user.as_bytes())?)?;
 
     let pattern: Vec<u8> = (0..SIZE).map(|n| (n * 37 + n / 251) as u8).collect();
     let mut random = vwasm_tests::random::Random(1);
     for instance in [owner, user] {
-        let copy = instance.typed_func::<(i32, i32, i32), ()>(&store, "copy").unwrap();
-        let fill = instance.typed_func::<(i32, i32, i32), ()>(&store, "fill").unwrap();
+        let copy = instance.typed_func::<(i32, i32, i32), ()>(&store, "copy")?;
+        let fill = instance.typed_func::<(i32, i32, i32), ()>(&store, "fill")?;
         for length in 0..300usize {
             for case in 0..200usize {
                 // Distances that overlap by little and by much, and both ends.
@@ -119,21 +119,21 @@ fn own_memory_and_imported() {
                     _ => source - length + random.below(2 * length as u64 + 1) as usize,
                 };
                 let (low, high) = (source.min(target).saturating_sub(64), (source.max(target) + length + 64).min(SIZE));
-                memory.data_mut(&mut store).unwrap()[low..high].copy_from_slice(&pattern[low..high]);
+                memory.data_mut(&mut store)?[low..high].copy_from_slice(&pattern[low..high]);
                 let mut expected = pattern[low..high].to_vec();
                 let arguments = (target as i32, source as i32, length as i32);
                 if case % 2 == 0 {
                     expected.copy_within(source - low..source - low + length, target - low);
-                    copy.call(&mut store, arguments).unwrap();
+                    copy.call(&mut store, arguments)?;
                 } else {
                     expected[target - low..target - low + length].fill(source as u8);
-                    fill.call(&mut store, arguments).unwrap();
+                    fill.call(&mut store, arguments)?;
                 }
-                let found = &memory.data(&store).unwrap()[low..high];
+                let found = &memory.data(&store)?[low..high];
                 assert!(found == expected, "case {case}: {length} bytes from {source} to {target}");
             }
             // Beyond the end nothing is written.
-            memory.data_mut(&mut store).unwrap().copy_from_slice(&pattern);
+            memory.data_mut(&mut store)?.copy_from_slice(&pattern);
             let beyond = (SIZE - length + 1) as i32;
             for (target, source) in [(beyond, 0), (0, beyond), (-1, 0), (0, -1)] {
                 let outside = length > 0 || target < 0 || source < 0 || target.max(source) > SIZE as i32;
@@ -142,7 +142,8 @@ fn own_memory_and_imported() {
                     assert!(fill.call(&mut store, (target, 7, length as i32)).is_err(), "{target}");
                 }
             }
-            assert!(memory.data(&store).unwrap() == pattern);
+            assert!(memory.data(&store)? == pattern);
         }
     }
+    Ok(())
 }

@@ -2,10 +2,10 @@
 
 use iced_x86::{Decoder, DecoderOptions, Encoder, Instruction};
 use std::collections::BTreeSet;
+use vwasm_tests::disassembler;
 use vwasm_tests::model::{NAMES, sample};
 use vwasm_tests::operands::Operands;
 use vwasm_tests::random::{Random, seed};
-use vwasm_tests::second;
 use vwasm_tests::support::compiled;
 
 const SAMPLES: usize = 400;
@@ -13,11 +13,11 @@ const AT: u64 = 0x10_0000;
 
 fn check(instruction: &Instruction, bytes: &[u8]) -> Result<(), String> {
     let decoded = Decoder::with_ip(64, bytes, AT, DecoderOptions::NONE).decode();
-    let (meant, read) = (second::by_iced(instruction)?, second::by_iced(&decoded)?);
+    let (meant, read) = (disassembler::by_iced(instruction)?, disassembler::by_iced(&decoded)?);
     if decoded.code() != instruction.code() || decoded.len() != bytes.len() || meant != read {
         return Err(format!("iced reads {:?} {read:?}, meant {:?} {meant:?}", decoded.code(), instruction.code()));
     }
-    second::agree(&decoded, bytes)
+    disassembler::agree(&decoded, bytes)
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn two_disassemblers_agree_on_compiled_code() {
         let program = compiled(&std::fs::read(&path).expect("a module"));
         let module = vwasm::verify::describe(&program.manifest, &program.code, &program.data, &program.claims);
         for unit in module.expect("the description of what was compiled").units {
-            let found = second::agree_on(&program.code, unit.start as usize, unit.end as usize, |_| false);
+            let found = disassembler::agree_on(&program.code, unit.start as usize, unit.end as usize, |_| false);
             instructions += found.unwrap_or_else(|message| panic!("{}: {message}", path.display()));
         }
     }
@@ -76,7 +76,7 @@ fn two_disassemblers_agree_on_noise() {
         bytes.extend_from_slice(&random.next().to_le_bytes());
         bytes.extend_from_slice(&random.next().to_le_bytes());
         bytes.truncate(15);
-        let found = second::agree_on(&bytes, 0, bytes.len(), |at| at > 0);
+        let found = disassembler::agree_on(&bytes, 0, bytes.len(), |at| at > 0);
         instructions += found.unwrap_or_else(|message| panic!("{bytes:02x?}: {message}"));
     }
     eprintln!("{instructions} instructions of noise");

@@ -7,38 +7,25 @@ use vwasm_runtime::manifest::{FunctionType, ValueType};
 use vwasm_runtime::store::{Config, Extern, Module, Store};
 use vwasm_runtime::trap::TrapKind;
 use vwasm_runtime::wasi::{self, Wasi};
+use vwasm_tests::random::Random;
 use vwasm_tests::support::*;
 
 const MEMORY: u64 = 2 << 16;
 
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, count: u64) -> u64 {
-        self.next() % count
-    }
-
-    fn argument(&mut self, ty: ValueType) -> u64 {
-        let edges =
-            [0, 1, 3, 4, 8, 64, MEMORY - 1, MEMORY, MEMORY - 8, 1 << 31, (1 << 31) - 1, 1 << 32, 1 << 62, 1 << 63, u64::MAX];
-        let value = match self.below(8) {
-            0 | 1 => edges[self.below(edges.len() as u64) as usize],
-            2 => edges[self.below(edges.len() as u64) as usize].wrapping_add(self.below(64)).wrapping_sub(32),
-            3 => self.below(MEMORY),
-            4 => self.below(MEMORY / 8) * 8,
-            5 => self.below(8),
-            6 => self.next(),
-            _ => self.below(128),
-        };
-        if ty == ValueType::I32 { value & 0xffff_ffff } else { value }
-    }
+/// An argument that hurts.
+fn argument(random: &mut Random, ty: ValueType) -> u64 {
+    let edges =
+        [0, 1, 3, 4, 8, 64, MEMORY - 1, MEMORY, MEMORY - 8, 1 << 31, (1 << 31) - 1, 1 << 32, 1 << 62, 1 << 63, u64::MAX];
+    let value = match random.below(8) {
+        0 | 1 => edges[random.below(edges.len() as u64) as usize],
+        2 => edges[random.below(edges.len() as u64) as usize].wrapping_add(random.below(64)).wrapping_sub(32),
+        3 => random.below(MEMORY),
+        4 => random.below(MEMORY / 8) * 8,
+        5 => random.below(8),
+        6 => random.next(),
+        _ => random.below(128),
+    };
+    if ty == ValueType::I32 { value & 0xffff_ffff } else { value }
 }
 
 /// A module with an export for every function that passes its arguments on, and one that fills the memory anew.
@@ -114,7 +101,7 @@ fn hostile_calls() {
                 store.invoke(fill, &[random.next()], &mut []).unwrap();
             }
             let (name, ty) = wasi::functions().nth(random.below(wasi::functions().count() as u64) as usize).unwrap();
-            let mut args: Vec<u64> = ty.params.iter().map(|ty| random.argument(*ty)).collect();
+            let mut args: Vec<u64> = ty.params.iter().map(|ty| argument(&mut random, *ty)).collect();
             match name {
                 // What would fill the disk.
                 "fd_allocate" => args[2] &= 0xffff,

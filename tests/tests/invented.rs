@@ -13,7 +13,7 @@ mod module;
 #[allow(dead_code, unused_imports)] // not all of it is of use here
 mod shape;
 
-use emulator::{Emulator, Random};
+use emulator::Emulator;
 use iced_x86::Register::{
     self, AL, BL, CL, DIL, DL, EAX, EBX, ECX, EDI, EDX, ESI, R8, R8D, R8L, R9, R9D, R9L, R12, R12D, R12L, R15, RAX, RBX,
     RCX, RDI, RDX, RSI, RSP, SIL,
@@ -24,6 +24,7 @@ use rayon::prelude::*;
 use shape::*;
 use std::collections::BTreeMap;
 use vwasm_checker::layout::*;
+use vwasm_tests::random::Random;
 
 fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
@@ -53,13 +54,13 @@ struct Author(Random);
 
 impl Author {
     fn one<T: Clone>(&mut self, of: &[T]) -> T {
-        of[self.0.below(of.len())].clone()
+        of[self.0.index(of.len())].clone()
     }
 
     /// Few registers, so that they meet.
     fn place(&mut self) -> usize {
         let places = if self.0.below(3) == 0 { WIDE.len() } else { 4 };
-        self.0.below(places)
+        self.0.index(places)
     }
 
     fn wide(&mut self) -> Register {
@@ -203,15 +204,7 @@ impl Author {
                     i!(Mov_r32_rm32 self.narrow(), m(R15, WIDE[n], 1, 0)),
                 ]);
             }
-            _ => parts.extend([
-                i!(Mov_r32_imm32 EAX, 1),
-                i!(Cmp_r32_rm32 EDI, EAX),
-                i!(Cmovb_r32_rm32 EAX, EDI),
-                data(RCX, 0),
-                i!(Movsxd_r64_rm32 RAX, m(RCX, RAX, 4, 0)),
-                i!(Add_r64_rm64 RCX, RAX),
-                i!(Jmp_rm64 RCX),
-            ]),
+            _ => parts.extend(through_table()),
         }
         let mut mixed = Vec::new();
         for part in parts {
@@ -227,12 +220,12 @@ impl Author {
 
     fn program(&mut self) -> Vec<Part> {
         let mut parts = vec![i!(Sub_rm64_imm8 RSP, 0x40)];
-        let length = 12 + self.0.below(48);
+        let length = 12 + self.0.index(48);
         while parts.len() < length {
             parts.extend(self.part());
         }
         for label in [1, 2] {
-            let place = 1 + self.0.below(parts.len() - 1);
+            let place = 1 + self.0.index(parts.len() - 1);
             parts.insert(place, l(label));
         }
         parts.extend([i!(Ud2), l(9), i!(Ud2)]);

@@ -7,14 +7,15 @@
 #[path = "checker/emulator.rs"]
 mod emulator;
 
-use emulator::{Emulator, Random};
+use emulator::Emulator;
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use vwasm::compile::{Compiled, Options, compile};
 use vwasm::module::Module;
 use vwasm_checker::{Checker, Module as Checked, Scratch};
-use vwasm_tests::second;
+use vwasm_tests::disassembler;
+use vwasm_tests::random::Random;
 
 fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
@@ -38,7 +39,7 @@ fn programs() -> Vec<Compiled> {
 fn boundaries(program: &Compiled) -> BTreeSet<usize> {
     let module = vwasm::verify::describe(&program.manifest, &program.code, &program.data, &program.claims);
     let units = module.expect("the description of what was compiled").units;
-    units.iter().flat_map(|unit| second::boundaries(&program.code, unit.start as usize, unit.end as usize)).collect()
+    units.iter().flat_map(|unit| disassembler::boundaries(&program.code, unit.start as usize, unit.end as usize)).collect()
 }
 
 /// Whether the other decoder agrees on all that changed: from the instruction at the first changed byte on, as long as anything
@@ -47,7 +48,7 @@ fn agree_on_change(original: &[u8], boundaries: &BTreeSet<usize>, code: &[u8], e
     let differs = |at: &usize| code[*at] != original[*at];
     let (Some(first), Some(last)) = ((0..code.len()).find(differs), (0..code.len()).rfind(differs)) else { return Ok(0) };
     let start = *boundaries.range(..=first).next_back().expect("a function begins before");
-    second::agree_on(code, start, end, |at| at > last && boundaries.contains(&at))
+    disassembler::agree_on(code, start, end, |at| at > last && boundaries.contains(&at))
 }
 
 /// The same module with other code.
@@ -71,19 +72,19 @@ fn with_code<'a>(module: &Checked<'a>, code: &'a [u8]) -> Checked<'a> {
 
 /// Changes a few bytes between `start` and `end`.
 fn mutate(code: &mut [u8], start: usize, end: usize, random: &mut Random) {
-    let at = start + random.below(end - start);
+    let at = start + random.index(end - start);
     match random.below(8) {
         0..4 => code[at] ^= 1 << random.below(8),
         4 => code[at] = random.next() as u8,
         5 => {
-            let other = start + random.below(end - start);
+            let other = start + random.index(end - start);
             code.swap(at, other);
         }
         6 => code[at..end].rotate_left(1),
         _ => {
             // A piece of another place.
-            let length = (1 + random.below(8)).min(end - at);
-            let from = start + random.below(end - start - length + 1);
+            let length = (1 + random.index(8)).min(end - at);
+            let from = start + random.index(end - start - length + 1);
             code.copy_within(from..from + length, at);
         }
     }
@@ -99,11 +100,11 @@ fn mutants_are_rejected_or_stay_inside() {
         .into_par_iter()
         .map_init(Scratch::default, |scratch, n| {
             let mut random = Random(seed.wrapping_mul(0x1_0000_0000).wrapping_add(n));
-            let which = random.below(programs.len());
+            let which = random.index(programs.len());
             let program = &programs[which];
             let module = vwasm::verify::describe(&program.manifest, &program.code, &program.data, &program.claims);
             let module = module.expect("the description of what was compiled");
-            let number = random.below(module.functions);
+            let number = random.index(module.functions);
             let unit = module.units[number];
             let mut code = program.code.clone();
             mutate(&mut code, unit.start as usize, unit.end as usize, &mut random);
@@ -168,10 +169,10 @@ fn the_emulator_sees_escapes() {
     let mut seen = 0;
     for n in 0..2000 {
         let mut random = Random(n);
-        let program = &programs[random.below(programs.len())];
+        let program = &programs[random.index(programs.len())];
         let module = vwasm::verify::describe(&program.manifest, &program.code, &program.data, &program.claims);
         let module = module.expect("the description of what was compiled");
-        let number = random.below(module.functions);
+        let number = random.index(module.functions);
         let unit = module.units[number];
         let mut code = program.code.clone();
         mutate(&mut code, unit.start as usize, unit.end as usize, &mut random);

@@ -12,40 +12,23 @@ use iced_x86::{
 use std::collections::{HashMap, HashSet};
 use vwasm_checker::Module;
 use vwasm_checker::layout::*;
+use vwasm_tests::random::Random;
 
-/// A small generator (splitmix64): the same seed gives the same run.
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    #[allow(dead_code)] // not in every test that this file is part of
-    pub fn below(&mut self, count: usize) -> usize {
-        (self.next() % count.max(1) as u64) as usize
-    }
-
-    /// A value that hurts.
-    fn value(&mut self) -> u64 {
-        let any = self.next();
-        match self.next() % 12 {
-            0 => 0,
-            1 => any % 16,
-            2 => 0x7fff_ffff + any % 3,
-            3 => 0xffff_ffff - any % 2,
-            4 => 0x1_0000_0000 + any % 16,
-            5 => u64::MAX - any % 16,
-            6 => 1 << 63 | any % 16,
-            7 => R15 + any % 64,
-            8 => any & 0xffff_ffff,
-            9 => any % 4096,
-            _ => any,
-        }
+/// A value that hurts.
+fn value(random: &mut Random) -> u64 {
+    let any = random.next();
+    match random.next() % 12 {
+        0 => 0,
+        1 => any % 16,
+        2 => 0x7fff_ffff + any % 3,
+        3 => 0xffff_ffff - any % 2,
+        4 => 0x1_0000_0000 + any % 16,
+        5 => u64::MAX - any % 16,
+        6 => 1 << 63 | any % 16,
+        7 => R15 + any % 64,
+        8 => any & 0xffff_ffff,
+        9 => any % 4096,
+        _ => any,
     }
 }
 
@@ -143,7 +126,7 @@ impl<'m> Emulator<'m> {
         let unit = self.module.units[unit];
         self.ty = unit.ty as usize;
         for register in 0..16 {
-            self.registers[register] = self.random.value();
+            self.registers[register] = value(&mut self.random);
         }
         (self.registers[15], self.registers[4]) = (R15, ENTRY);
         self.stack.clear();
@@ -187,7 +170,7 @@ impl<'m> Emulator<'m> {
     }
 
     fn arbitrary(&mut self, narrow: bool) -> u64 {
-        let value = self.random.value();
+        let value = value(&mut self.random);
         if narrow { value & 0xffff_ffff } else { value }
     }
 
@@ -339,7 +322,7 @@ impl<'m> Emulator<'m> {
         }
         let value = match place {
             Place::Is(value) => value,
-            Place::Arbitrary | Place::Linear => self.random.value(),
+            Place::Arbitrary | Place::Linear => value(&mut self.random),
             Place::Stack => {
                 let mut value = 0;
                 for n in (0..width.min(8)).rev() {
@@ -372,7 +355,7 @@ impl<'m> Emulator<'m> {
                 let mask = if register.size() == 8 { u64::MAX } else { (1 << (8 * register.size())) - 1 };
                 self.registers[register.full_register().number()] & mask
             }
-            OpKind::Register => self.random.value(),
+            OpKind::Register => value(&mut self.random),
             OpKind::Memory => {
                 let (address, width) = (self.address(inst), inst.memory_size().size() as u64);
                 self.load(address, width, false)?
@@ -560,7 +543,7 @@ impl<'m> Emulator<'m> {
                 // written: the upper ones with zeros (Intel SDM vol. 1, 3.4.1.1).
                 let narrow =
                     matches!(inst.code(), Code::Cdq | Code::Div_rm32 | Code::Idiv_rm32 | Code::Mul_rm32 | Code::Imul_rm32);
-                let value = self.random.value() & if narrow { 0xffff_ffff } else { u64::MAX };
+                let value = value(&mut self.random) & if narrow { 0xffff_ffff } else { u64::MAX };
                 self.set(used.register(), value)?;
             }
         }
@@ -573,14 +556,14 @@ impl<'m> Emulator<'m> {
             match inst.op0_kind() {
                 OpKind::Register if inst.op0_register().is_gpr() => {
                     let register = inst.op0_register();
-                    let value = result.unwrap_or_else(|| self.random.value());
+                    let value = result.unwrap_or_else(|| value(&mut self.random));
                     self.registers[register.full_register().number()] = before[register.full_register().number()];
                     self.set(register, value)?;
                 }
                 OpKind::Memory => {
                     let (address, width) = (self.address(inst), inst.memory_size().size() as u64);
                     if let Place::Stack = self.place(address, width, true)? {
-                        let value = result.unwrap_or_else(|| self.random.value());
+                        let value = result.unwrap_or_else(|| value(&mut self.random));
                         self.write_stack(address, value, width);
                     }
                 }
@@ -686,7 +669,7 @@ impl<'m> Emulator<'m> {
             }
         }
         for n in (0..15).filter(|n| *n != 4) {
-            self.registers[n] = self.random.value();
+            self.registers[n] = value(&mut self.random);
         }
         self.narrow(signature.results.narrow);
         let random = self.random.next();

@@ -63,6 +63,19 @@ pub fn data(register: Register, offset: u64) -> Part {
     i!(Lea_r64_m register, MemoryOperand::new(RIP, None, 1, (DATA + offset) as i64, 8, false, None))
 }
 
+/// A jump through the table of two entries, the index in edi clamped.
+pub fn through_table() -> [Part; 7] {
+    [
+        i!(Mov_r32_imm32 EAX, 1),
+        i!(Cmp_r32_rm32 EDI, EAX),
+        i!(Cmovb_r32_rm32 EAX, EDI),
+        data(RCX, 0),
+        i!(Movsxd_r64_rm32 RAX, m(RCX, RAX, 4, 0)),
+        i!(Add_r64_rm64 RCX, RAX),
+        i!(Jmp_rm64 RCX),
+    ]
+}
+
 /// The address of a slot of table 0 with the index in edi, unchecked signature, in rax; label 9 is the trap.
 pub fn slot(parts: &mut Vec<Part>) {
     let table = i64::from(fields().table(0));

@@ -48,21 +48,10 @@ pub fn cases() -> Vec<Case> {
         (
             "a jump table",
             1,
-            vec![
-                i!(Mov_r32_imm32 EAX, 1),
-                i!(Cmp_r32_rm32 EDI, EAX),
-                i!(Cmovb_r32_rm32 EAX, EDI),
-                data(RCX, 0),
-                i!(Movsxd_r64_rm32 RAX, m(RCX, RAX, 4, 0)),
-                i!(Add_r64_rm64 RCX, RAX),
-                i!(Jmp_rm64 RCX),
-                l(1),
-                i!(Xor_r32_rm32 EAX, EAX),
-                ret(),
-                l(2),
-                i!(Mov_r32_imm32 EAX, 1),
-                ret(),
-            ],
+            through_table()
+                .into_iter()
+                .chain([l(1), i!(Xor_r32_rm32 EAX, EAX), ret(), l(2), i!(Mov_r32_imm32 EAX, 1), ret()])
+                .collect(),
             OK,
         ),
         (
