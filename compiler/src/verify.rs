@@ -9,8 +9,8 @@ use crate::compile::Compiled;
 use crate::error::{CompileError, ErrorKind, Result};
 use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
 use rayon::prelude::*;
-use vwasm_checker::layout::{InstanceLayout, InstanceShape};
-use vwasm_checker::{Accepted, Checker, Class, Module, Rejection, Scratch, Signature, Unit};
+use vwasm_checker::layout::InstanceShape;
+use vwasm_checker::{Accepted, Checker, Class, Module, Place, Reason, Rejection, Scratch, Signature, Unit};
 use vwasm_runtime::image::{PAGE, round_up};
 use vwasm_runtime::manifest::{self as m, ExternType, Manifest, ValueType, record};
 
@@ -156,7 +156,20 @@ pub fn explain(module: &Module<'_>, rejection: &Rejection) -> CompileError {
         IntelFormatter::new().format(&instruction, &mut assembly);
         text += &format!(", `{assembly}` ({})", shown.join(" "));
     }
-    CompileError::new(ErrorKind::Rejected, format!("{text}: {}", rejection.reason))
+    CompileError::new(ErrorKind::Rejected, format!("{text}: {}", reason(&rejection.reason)))
+}
+
+/// Why code was rejected, in the words of `spec/sandbox.rules`.
+pub fn reason(reason: &Reason) -> String {
+    const REGISTERS: [&str; 16] =
+        ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"];
+    match reason {
+        Reason::Missing(Place::Register(register), what) => {
+            format!("{} is not known to be {what}", REGISTERS.get(*register).unwrap_or(&"?"))
+        }
+        Reason::Missing(Place::Word(at), what) => format!("the word at entry rsp{at:+} is not known to be {what}"),
+        other => other.words().into(),
+    }
 }
 
 /// The checker's verdict on somebody else's code.
@@ -314,16 +327,13 @@ pub fn accept(compiled: &mut Compiled, targets: &[Vec<u32>]) -> Result<()> {
     let module = describe(&compiled.manifest, &compiled.code, &compiled.data, &[])?;
     let explained = |rejection: Rejection| explain(&module, &rejection);
     let checker = Checker::new(&module).map_err(explained)?;
-    let Some(fields) = InstanceLayout::new(&module.shape) else {
-        return refuse("an instance's fields take more than 1 GiB");
-    };
     let unit = |scratch: &mut Scratch, number: usize| -> Result<(Vec<u8>, u32)> {
         if module.units[number].thunk {
             return checker.unit(number, &[], scratch).map(|found| (Vec::new(), found.features)).map_err(explained);
         }
         let frame = record(&compiled.manifest.frames, 4, number, 2).unwrap_or(0);
         let made = |thorough| {
-            let made = claims(&module, &fields, number, &targets[number], frame, thorough);
+            let made = claims(&checker, number, &targets[number], frame, thorough);
             made.ok_or_else(|| CompileError::new(ErrorKind::Rejected, format!("unit {number} cannot be decoded")))
         };
         let usual = made(false)?;

@@ -66,7 +66,7 @@ fn main() {
         let mut count = 0;
         for (unit, part) in module.units.iter().zip(checker.split_claims().expect("claims")) {
             if !unit.thunk {
-                Reader(part).function(&mut claims, unit.start).expect("claims");
+                Reader(part).function(&mut claims, unit.start, unit.end).expect("claims");
                 count += claims.labels.len() as u64;
             }
         }

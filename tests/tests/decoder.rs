@@ -69,7 +69,8 @@ fn compare(code: &[u8], at: u32) -> Result<Option<usize>, String> {
             }
             (Found::Vector, OpKind::Register) => right.op_register(n.into()).is_xmm(),
             (Found::Memory, OpKind::Memory) => {
-                let parts = (found.base, found.index, found.displacement);
+                let from = if found.base == RIP { u64::from(found.end()) } else { 0 };
+                let parts = (found.base, found.index, found.displacement.wrapping_add(from));
                 let (base, index) = (number(right.memory_base()), number(right.memory_index()));
                 let accessed = operand.is(Operand::MEMORY).then_some(operand.width.into());
                 parts == (base.0, index.0, right.memory_displacement64())
@@ -77,7 +78,7 @@ fn compare(code: &[u8], at: u32) -> Result<Option<usize>, String> {
                     && (index.0 == NONE || 1 << found.scale == right.memory_index_scale())
                     && accessed.is_none_or(|width: usize| right.memory_size().size() == width)
             }
-            (Found::Immediate, OpKind::NearBranch64) => found.immediate == right.near_branch_target(),
+            (Found::Immediate, OpKind::NearBranch64) => found.target() == right.near_branch_target(),
             (Found::Immediate, OpKind::Immediate8 | OpKind::Immediate16 | OpKind::Immediate64) => immediate(64),
             (Found::Immediate, OpKind::Immediate8to64 | OpKind::Immediate32to64) => immediate(64),
             (Found::Immediate, OpKind::Immediate32 | OpKind::Immediate8to32) => immediate(32),

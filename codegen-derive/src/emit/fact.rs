@@ -1,6 +1,7 @@
 //! `facts.rs`: the checker's facts, regions, fields and tables, as `spec/sandbox.rules` has them, and its reasons to reject.
 //!
-//! A table becomes a function that tries its rows in order. Numbers are computed with as `u64`, as everywhere in generated
+//! A table becomes a function that tries its rows in order. A fact is two words, so that it travels in registers: its kind with
+//! its first 32-bit number, and its other number; it comes apart as a `View` where speed does not matter. Numbers are computed with as `u64`, as everywhere in generated
 //! code, and kept in the width that they are declared with. What the checker `knows` is asked of its `Module`.
 
 use super::rust::{Printer, functions};
@@ -44,6 +45,22 @@ fn variant(of: &str, name: &str, params: &[Param], fields: &[TokenStream]) -> To
     }
 }
 
+/// What makes a fact.
+fn fact_value(fact: &Fact, numbers: &[TokenStream]) -> TokenStream {
+    let name = format_ident!("{}", fact.name.text);
+    quote!(Fact::#name(#(#numbers),*))
+}
+
+/// The constant that is a fact's kind.
+fn kind(fact: &Fact) -> proc_macro2::Ident {
+    format_ident!("KIND_{}", fact.name.text.to_uppercase())
+}
+
+/// Of each of a fact's numbers, whether it is the one beside the kind.
+fn is_small(params: &[Param]) -> impl Iterator<Item = bool> {
+    params.iter().enumerate().map(|(n, param)| n == 0 && param.ty == Type::Bits(32))
+}
+
 /// A number as the field of a parameter's type.
 fn narrowed(value: TokenStream, ty: &Type) -> TokenStream {
     if *ty == Type::Bits(32) { quote!((#value) as u32) } else { value }
@@ -76,15 +93,34 @@ impl Emitter<'_> {
         let words = facts.iter().map(|fact| {
             let (name, words) = (camel(&fact.name.text), &fact.words);
             let rest = if fact.params.is_empty() { quote!() } else { quote!({ .. }) };
-            quote!(Fact::#name #rest => #words)
+            quote!(View::#name #rest => #words)
         });
-        let bounds = facts.iter().filter_map(|fact| {
-            let (pattern, widened) = self.binds("Fact", &fact.name, &fact.params);
-            let most = self.printer.print(fact.most.as_ref()?);
-            Some(quote!(#[allow(unused_variables)] #pattern => { #widened #most }))
+        let constant = |fact: &&Fact| {
+            let mut constant = true;
+            fact.most.iter().for_each(|most| walk(most, &mut |part| constant &= !matches!(part.kind, ExprKind::Var(_))));
+            constant
+        };
+        // A fact without a second number has its bound in that place.
+        fn second(fact: &Fact) -> Option<&Param> {
+            is_small(&fact.params).position(|small| !small).and_then(|n| fact.params.get(n))
+        }
+        let apart = facts.iter().filter(|fact| match (second(fact), &fact.most) {
+            (Some(param), Some(most)) => !matches!(&most.kind, ExprKind::Var(name) if *name == param.name.text),
+            (other, None) => other.is_some(),
+            (None, Some(_)) => false,
         });
+        let apart = apart.map(kind);
+        let bounds = facts.iter().filter(|fact| !constant(fact) && second(fact).is_some()).map(|fact| {
+            let (kind, most) = (kind(fact), fact.most.as_ref().map(|most| self.printer.print(most)));
+            let numbers = self.numbers(fact, &format_ident!("self"));
+            quote!(if self.kind() == #kind { #numbers return #most; })
+        });
+        let bound = |fact: &Fact| match &fact.most {
+            Some(most) if constant(&fact) => self.printer.print(most),
+            _ => quote!(u64::MAX),
+        };
         let encoded = (0u8..).zip(facts).map(|(tag, fact)| {
-            let (pattern, widened) = self.binds("Fact", &fact.name, &fact.params);
+            let (pattern, widened) = self.binds("View", &fact.name, &fact.params);
             let mut numbers: Vec<TokenStream> =
                 fact.params.iter().map(|param| local(&param.name.text)).map(|name| quote!(#name)).collect();
             numbers.resize(2, quote!(0));
@@ -98,29 +134,133 @@ impl Emitter<'_> {
                     _ => quote!(numbers[#n]),
                 })
                 .collect();
-            let value = variant("Fact", &fact.name.text, &fact.params, &fields);
+            let value = fact_value(fact, &fields);
             quote!(#tag => #value)
         });
+        let kinds = (0u8..).zip(facts).map(|(tag, fact)| {
+            let kind = kind(fact);
+            quote!(const #kind: u8 = #tag;)
+        });
+        let makers = facts.iter().map(|fact| {
+            let (name, kind, words) = (format_ident!("{}", fact.name.text), kind(fact), &fact.words);
+            let names: Vec<_> = fact.params.iter().map(|param| format_ident!("{}", param.name.text)).collect();
+            let types = fact.params.iter().map(|param| held_type(&param.ty));
+            let (mut small, mut wide) = (quote!(), bound(fact));
+            for (name, is_small) in names.iter().zip(is_small(&fact.params)) {
+                let part = if is_small { &mut small } else { &mut wide };
+                *part = if is_small { quote!(| (#name as u64) << 32) } else { quote!(#name as u64) };
+            }
+            quote! {
+                #[doc = #words]
+                #[inline(always)]
+                pub const fn #name(#(#names: #types),*) -> Fact { Fact { head: #kind as u64 #small, wide: #wide } }
+            }
+        });
+        let views = facts.iter().map(|fact| {
+            let kind = kind(fact);
+            let numbers: Vec<TokenStream> = fact
+                .params
+                .iter()
+                .zip(is_small(&fact.params))
+                .map(|(param, small)| narrowed(if small { quote!(self.small()) } else { quote!(self.wide) }, &param.ty))
+                .collect();
+            let view = variant("View", &fact.name.text, &fact.params, &numbers);
+            quote!(#kind => #view)
+        });
+        let parts = facts.iter().filter(|fact| !fact.params.is_empty()).map(|fact| {
+            let (name, kind, words) = (&fact.name.text, kind(fact), &fact.words);
+            let (is, part) = (format_ident!("is_{name}"), format_ident!("as_{name}"));
+            let types = fact.params.iter().map(|param| held_type(&param.ty));
+            let numbers = fact
+                .params
+                .iter()
+                .zip(is_small(&fact.params))
+                .map(|(param, small)| narrowed(if small { quote!(self.small()) } else { quote!(self.wide) }, &param.ty));
+            let (types, numbers) = match fact.params.len() {
+                1 => (quote!(#(#types)*), quote!(#(#numbers)*)),
+                _ => (quote!((#(#types),*)), quote!((#(#numbers),*))),
+            };
+            quote! {
+                #[doc = #words]
+                #[inline(always)]
+                pub fn #is(self) -> bool {
+                    self.kind() == #kind
+                }
+
+                /// Its numbers, if it is such a fact.
+                #[inline(always)]
+                pub fn #part(self) -> Option<#types> {
+                    if self.#is() { Some(#numbers) } else { None }
+                }
+            }
+        });
+        let nothing = facts.first().map(|fact| variant("View", &fact.name.text, &fact.params, &[]));
         quote! {
             /// What is known of a 64-bit value.
-            #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-            pub enum Fact { #[default] #(#variants),* }
+            #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+            pub enum View { #(#variants),* }
+
+            /// A fact: its kind and first 32-bit number; its other number, or else its bound.
+            #[derive(Clone, Copy, PartialEq, Eq)]
+            pub struct Fact { head: u64, wide: u64 }
+
+            #(#kinds)*
+
+            impl Default for Fact {
+                fn default() -> Fact {
+                    Fact::UNKNOWN
+                }
+            }
+
+            impl core::fmt::Debug for Fact {
+                fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                    self.view().fmt(f)
+                }
+            }
 
             impl Fact {
+                pub const UNKNOWN: Fact = Fact::unknown();
+
+                #(#makers)*
+
+                #(#parts)*
+
+                #[inline(always)]
+                fn kind(self) -> u8 {
+                    self.head as u8
+                }
+
+                #[inline(always)]
+                fn small(self) -> u64 {
+                    self.head >> 32
+                }
+
+                #[inline]
+                pub fn view(self) -> View {
+                    match self.kind() { #(#views,)* _ => #nothing }
+                }
+
                 /// In the words of the specification.
                 pub fn words(self) -> &'static str {
-                    match self { #(#words),* }
+                    match self.view() { #(#words),* }
                 }
 
                 /// An unsigned upper bound of the value.
-                #[inline]
+                #[inline(always)]
                 pub fn bound(self) -> u64 {
-                    match self { #(#bounds,)* _ => u64::MAX }
+                    const APART: u32 = 0 #(| 1 << #apart)*;
+                    if APART >> self.kind() & 1 == 0 { self.wide } else { self.bound_apart() }
+                }
+
+                #[inline(never)]
+                fn bound_apart(self) -> u64 {
+                    #(#bounds)*
+                    u64::MAX
                 }
 
                 /// A number for the kind of fact, and its numbers.
                 pub fn encode(self) -> (u8, [u64; 2]) {
-                    match self { #(#encoded),* }
+                    match self.view() { #(#encoded),* }
                 }
 
                 pub fn decode(tag: u8, numbers: [u64; 2]) -> Option<Fact> {
@@ -130,14 +270,23 @@ impl Emitter<'_> {
         }
     }
 
+    /// Binds a fact's numbers to its parameters' names.
+    fn numbers(&self, fact: &Fact, value: &proc_macro2::Ident) -> TokenStream {
+        let bind = |(param, small): (&Param, bool)| {
+            let name = local(&param.name.text);
+            if small { quote!(let #name = #value.small();) } else { quote!(let #name = #value.wide;) }
+        };
+        fact.params.iter().zip(is_small(&fact.params)).map(bind).collect()
+    }
+
     /// The fact that a whole element or region holds, whose number is the fact's first.
     fn held(&self, name: &Name, number: TokenStream) -> TokenStream {
-        let Some(fact) = self.fact(&name.text) else { return quote!(Fact::Unknown) };
+        let Some(fact) = self.fact(&name.text) else { return quote!(Fact::UNKNOWN) };
         let mut fields = vec![quote!(0); fact.params.len()];
         if let Some(first) = fields.first_mut() {
             *first = number;
         }
-        variant("Fact", &fact.name.text, &fact.params, &fields)
+        fact_value(fact, &fields)
     }
 
     fn regions(&self) -> TokenStream {
@@ -166,7 +315,7 @@ impl Emitter<'_> {
 
                 /// What is known of the whole region's value.
                 pub fn holds(self) -> Fact {
-                    match self { #(#holds,)* _ => Fact::Unknown }
+                    match self { #(#holds,)* _ => Fact::UNKNOWN }
                 }
             }
         }
@@ -233,7 +382,7 @@ impl Emitter<'_> {
 
                 /// What is known of the whole field's value.
                 pub fn holds(self) -> Fact {
-                    match self { #(#holds,)* _ => Fact::Unknown }
+                    match self { #(#holds,)* _ => Fact::UNKNOWN }
                 }
             }
 
@@ -255,31 +404,27 @@ impl Emitter<'_> {
             }
             FactPattern::Fact { name, args, .. } => {
                 let Some(fact) = self.fact(&name.text) else { return quote!() };
-                let (mut fields, mut after) = (Vec::new(), Vec::new());
-                for (n, (arg, param)) in args.iter().zip(&fact.params).enumerate() {
-                    let held = format_ident!("field_{n}");
-                    match arg {
-                        FactArg::Any(_) => {
-                            fields.push(quote!(_));
-                            continue;
-                        }
+                let mut after = TokenStream::new();
+                for ((arg, param), small) in args.iter().zip(&fact.params).zip(is_small(&fact.params)) {
+                    let held = if small { quote!(#value.small()) } else { quote!(#value.wide) };
+                    after.extend(match arg {
+                        FactArg::Any(_) => quote!(),
                         FactArg::Var(name) => {
                             let name = local(&name.text);
-                            after.push(quote!(let #name = u64::from(#held);));
+                            quote!(let #name = #held;)
                         }
                         FactArg::Same(name) => {
                             let name = local(&name.text);
-                            after.push(quote!(if u64::from(#held) != #name { break 'row; }));
+                            quote!(if #held != #name { break 'row; })
                         }
-                        FactArg::Literal(value, _) => {
-                            let value = super::rust::literal(*value, &param.ty);
-                            after.push(quote!(if u64::from(#held) != #value { break 'row; }));
+                        FactArg::Literal(literal, _) => {
+                            let literal = super::rust::literal(*literal, &param.ty);
+                            quote!(if #held != #literal { break 'row; })
                         }
-                    }
-                    fields.push(quote!(#held));
+                    });
                 }
-                let pattern = variant("Fact", &name.text, &fact.params, &fields);
-                quote!(let #pattern = #value else { break 'row }; #(#after)*)
+                let kind = kind(fact);
+                quote!(if #value.kind() != #kind { break 'row; } #after)
             }
         }
     }
@@ -290,24 +435,17 @@ impl Emitter<'_> {
         let result = match (&row.result, &judgement.judged) {
             (None, _) => quote!(true),
             (Some((name, args)), judged) => {
-                let region = matches!(judged, Judged::Access(..));
-                let params = if region {
-                    self.spec.extents.iter().find(|extent| extent.name.text == name.text).map(|extent| &extent.params)
-                } else {
-                    self.fact(&name.text).map(|fact| &fact.params)
+                let region = self.spec.extents.iter().find(|extent| extent.name.text == name.text);
+                let region = region.filter(|_| matches!(judged, Judged::Access(..)));
+                let fields = |params: &[Param]| -> Vec<TokenStream> {
+                    args.iter().zip(params).map(|(arg, param)| narrowed(self.printer.print(arg), &param.ty)).collect()
                 };
-                let value = match params {
-                    None => {
+                let value = match (region, self.fact(&name.text)) {
+                    (Some(region), _) => variant("Region", &name.text, &region.params, &fields(&region.params)),
+                    (None, Some(fact)) => fact_value(fact, &fields(&fact.params)),
+                    (None, None) => {
                         let alias = local(&name.text);
                         quote!(#alias)
-                    }
-                    Some(params) => {
-                        let fields: Vec<TokenStream> = args
-                            .iter()
-                            .zip(params)
-                            .map(|(arg, param)| narrowed(self.printer.print(arg), &param.ty))
-                            .collect();
-                        variant(if region { "Region" } else { "Fact" }, &name.text, params, &fields)
                     }
                 };
                 match judged {
@@ -331,18 +469,34 @@ impl Emitter<'_> {
             judgement.values.iter().map(|value| format_ident!("fact_{}", value.text)).collect();
         let numbers = judgement.numbers.iter().map(|number| local(&number.name.text));
         let exchanged: Vec<proc_macro2::Ident> = values.iter().rev().cloned().collect();
-        let rows = judgement.rows.iter().map(|row| {
-            let straight = self.row(judgement, row, &values);
-            let crossed = judgement.commutative.then(|| self.row(judgement, row, &exchanged));
-            quote!(#straight #crossed)
+        // The rows that need a fact of some kind are passed over together if there is none.
+        let kinds = |row: &Row| -> Vec<proc_macro2::Ident> {
+            let named = row.patterns.iter().filter_map(|pattern| match pattern {
+                FactPattern::Fact { name, .. } => self.fact(&name.text),
+                _ => None,
+            });
+            named.map(kind).collect()
+        };
+        let runs = judgement.rows.chunk_by(|a, b| kinds(a).is_empty() == kinds(b).is_empty()).map(|run| {
+            let rows = run.iter().map(|row| {
+                let straight = self.row(judgement, row, &values);
+                let crossed = judgement.commutative.then(|| self.row(judgement, row, &exchanged));
+                quote!(#straight #crossed)
+            });
+            let wanted: Vec<_> = run.iter().flat_map(kinds).collect();
+            match wanted.is_empty() || values.is_empty() {
+                true => quote!(#(#rows)*),
+                false => quote!(if (#(1u32 << #values.kind())|*) & (#(1u32 << #wanted)|*) != 0 { #(#rows)* }),
+            }
         });
+        let rows = quote!(#(#runs)*);
         let (gives, first, otherwise) = match &judgement.judged {
-            Judged::Derive(_) => (quote!(Fact), quote!(), quote!(Fact::Unknown)),
+            Judged::Derive(_) => (quote!(Fact), quote!(), quote!(Fact::UNKNOWN)),
             Judged::Refine(_) => (quote!(Option<Fact>), quote!(), quote!(None)),
             Judged::Access(..) => (quote!(Option<Region>), quote!(), quote!(None)),
             Judged::Imply => {
                 let (a, b) = (&values[0], &values[1]);
-                (quote!(bool), quote!(if #a == #b || #b == Fact::Unknown { return true; }), quote!(false))
+                (quote!(bool), quote!(if #a == #b || #b == Fact::UNKNOWN { return true; }), quote!(false))
             }
             Judged::Join => {
                 let (a, b) = (&values[0], &values[1]);
@@ -350,7 +504,7 @@ impl Emitter<'_> {
                     if implies(#a, #b) { return #b; }
                     if implies(#b, #a) { return #a; }
                 };
-                (quote!(Fact), implied, quote!(Fact::Unknown))
+                (quote!(Fact), implied, quote!(Fact::UNKNOWN))
             }
         };
         let module = self.asks(judgement).then(|| quote!(module: &Module<'_>));
@@ -360,7 +514,7 @@ impl Emitter<'_> {
             #[inline]
             pub fn #name(#(#values: Fact,)* #(#numbers: u64,)* #module) -> #gives {
                 #first
-                #(#rows)*
+                #rows
                 #otherwise
             }
         }

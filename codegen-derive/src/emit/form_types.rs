@@ -29,10 +29,10 @@ impl Operand {
     pub const STACK: u16 = 2;
     pub const MEMORY: u16 = 4;
     /// The register is a vector register.
-    pub const VECTOR: u16 = 8;
+    pub const VECTOR: u16 = 32;
     /// An address that is not accessed.
     pub const ADDRESS: u16 = 16;
-    pub const IMMEDIATE: u16 = 32;
+    pub const IMMEDIATE: u16 = 8;
     /// A branch's target.
     pub const LABEL: u16 = 64;
     pub const READ: u16 = 128;
@@ -92,6 +92,8 @@ pub struct Form {
     pub operands: [Operand; 4],
     pub count: u8,
     pub effect: Effect,
+    /// Operand 0 gets operand 1, eight bytes, and that is all.
+    pub moves: bool,
     pub flags: FlagsEffect,
     pub transfer: Transfer,
     /// Hardware number of the condition, or 255.
@@ -107,13 +109,9 @@ pub struct Form {
     pub literals: u16,
     /// Number of the operand that is accessed if it is memory, or 255.
     pub memory: u8,
-    /// Whether there is a ModRM byte; else the opcode's lowest bits are the register in `Place::Rm`.
-    pub modrm: bool,
     /// Whether a register may stand in `Place::Rm`, or nothing does; whether memory may.
-    pub direct: bool,
-    pub indirect: bool,
-    /// Bytes of the immediate, and the bits of it that count once it is sign-extended.
-    pub immediate: u8,
+    pub modes: [bool; 2],
+    /// The bits of the immediate that count once it is sign-extended.
     pub mask: u64,
     /// Bits of REX that may extend registers, if there is no memory: 4 for ModRM.reg, 1 for `Place::Rm`.
     pub extends: u8,
@@ -126,6 +124,31 @@ pub struct Form {
     pub only_stack: u8,
     /// Not any registers and immediate will do.
     pub particular: bool,
+}
+
+/// What an opcode's entry in the table says: the form's number plus one; 32768 times the bytes of the immediate; bit 31, whether
+/// there is a ModRM byte (else the opcode's lowest bits are the register in `Place::Rm`). Or bit 30, and the number of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Coded(pub u32);
+
+impl Coded {
+    pub const GROUP: u32 = 1 << 30;
+
+    pub const fn new(number: u32, modrm: bool, immediate: u8) -> Coded {
+        Coded((modrm as u32) << 31 | (immediate as u32) << 15 | number)
+    }
+
+    pub const fn modrm(self) -> bool {
+        self.0 >> 31 != 0
+    }
+
+    pub const fn immediate(self) -> usize {
+        (self.0 >> 15 & 15) as usize
+    }
+
+    pub const fn number(self) -> usize {
+        self.0 as usize & 0x7fff
+    }
 }
 
 /// Number of an opcode in the table: of VEX or legacy, its map (0 to 3 for one byte, 0F, 0F38, 0F3A), the prefix that belongs

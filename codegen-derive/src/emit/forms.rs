@@ -5,7 +5,7 @@
 //! checker has no fact for becomes `Effect::Unknown`, which is always sound: nothing is known of the result but its width.
 //! Opcodes lead to forms through a table; where ModRM.reg belongs to the opcode, through a second one.
 
-use super::form_types::{Effect, FlagsEffect, Form, Operand, Place, Transfer, opcode_number};
+use super::form_types::{Coded, Effect, FlagsEffect, Form, Operand, Place, Transfer, opcode_number};
 use crate::ast::{Operand as Declared, *};
 use crate::check::{Encoding, FEATURES, encoding, register_number};
 use crate::diagnostic::Diagnostic;
@@ -23,6 +23,9 @@ struct Described {
     span: Span,
     name: String,
     form: Form,
+    /// Whether there is a ModRM byte, and the bytes of the immediate.
+    modrm: bool,
+    immediate: u8,
     encoding: Encoding,
 }
 
@@ -285,11 +288,16 @@ impl Describer<'_> {
                 }
             };
         }
+        // Such a choice would be made by flags that are no longer there.
+        if matches!(effect, Effect::Select(..)) && self.flags() != FlagsEffect::Kept {
+            effect = Effect::Unknown;
+        }
         let feature = self.inst.feature.as_ref().and_then(|name| FEATURES.iter().position(|known| *known == name.text));
         let form = Form {
             operands,
             count: count as u8,
             effect,
+            moves: false,
             flags: self.flags(),
             transfer: self.transfer(),
             condition: condition.unwrap_or(u8::MAX),
@@ -299,10 +307,7 @@ impl Describer<'_> {
             same: count >= 2 && self.repeated(),
             literals,
             memory: u8::MAX,
-            modrm,
-            direct: false,
-            indirect: false,
-            immediate,
+            modes: [false; 2],
             mask: if signed || immediate == 8 { u64::MAX } else { (1 << (8 * immediate)) - 1 },
             extends: 0,
             registers: 0,
@@ -312,7 +317,7 @@ impl Describer<'_> {
             only_stack: 0,
             particular: false,
         };
-        Ok(Described { span: self.inst.span, name, form, encoding })
+        Ok(Described { span: self.inst.span, name, form, modrm, immediate, encoding })
     }
 
     /// Whether the first two encoded operands are one, as in `xor r, r`.
@@ -413,15 +418,17 @@ fn summarise(form: &mut Form) {
         form.bytes |= bit(general && operand.width == 1);
         form.stack |= bit(general && operand.is(Operand::STACK));
         form.only_stack |= bit(general && operand.is(Operand::STACK) && !operand.is(Operand::REGISTER));
-        form.direct |= operand.place == Place::Rm && operand.is(Operand::REGISTER | Operand::STACK);
-        form.indirect |= operand.place == Place::Rm && operand.is(Operand::MEMORY | Operand::ADDRESS);
+        form.modes[0] |= operand.place == Place::Rm && operand.is(Operand::REGISTER | Operand::STACK);
+        form.modes[1] |= operand.place == Place::Rm && operand.is(Operand::MEMORY | Operand::ADDRESS);
         if operand.is(Operand::MEMORY) {
             form.memory = n;
         }
     }
     let among = |place: Place| form.registers & 1 << place as u8 != 0;
     form.extends = u8::from(among(Place::Reg)) << 2 | u8::from(among(Place::Rm));
-    form.direct |= !form.modrm;
+    let whole = form.operands[..2].iter().all(|operand| operand.width == 8);
+    let nothing_else = form.flags == FlagsEffect::Kept && form.implicit | form.implicit32 == 0;
+    form.moves = form.effect == Effect::Copy(1) && whole && nothing_else && form.operands[0].is(Operand::WRITTEN);
     form.particular = form.bytes | form.only_stack != 0 || form.same || form.literals != 0;
 }
 
@@ -451,7 +458,10 @@ fn forms(spec: &Spec) -> Result<BTreeMap<String, Described>, Vec<Diagnostic>> {
             errors.extend(united.err());
         }
     }
-    forms.values_mut().for_each(|described| summarise(&mut described.form));
+    for described in forms.values_mut() {
+        summarise(&mut described.form);
+        described.form.modes[0] |= !described.modrm;
+    }
     if errors.is_empty() { Ok(forms) } else { Err(errors) }
 }
 
@@ -467,15 +477,12 @@ pub fn check(spec: &Spec) -> Vec<Diagnostic> {
     forms(spec).and_then(|forms| opcodes(&forms)).err().unwrap_or_default()
 }
 
-/// An entry for a form whose opcode includes ModRM.reg is this plus the number of its group.
-const GROUP: u16 = 0x8000;
-
-/// The entries of the table of opcodes that are not 0: the form's number plus one, or a group; and the groups, by ModRM.reg.
-type Opcodes = (BTreeMap<usize, u16>, Vec<[u16; 8]>);
+/// The entries of the table of opcodes that are not 0; and the groups, by ModRM.reg.
+type Opcodes = (BTreeMap<usize, u32>, Vec<[u32; 8]>);
 
 fn opcodes(forms: &BTreeMap<String, Described>) -> Result<Opcodes, Vec<Diagnostic>> {
     let (mut entries, mut groups): Opcodes = Default::default();
-    for (number, described) in (1u16..).zip(forms.values()) {
+    for (number, described) in (1u32..).zip(forms.values()) {
         let Encoding { code, vex, map, prefix, wide, opcode, digit } = described.encoding;
         let registers = if code.op_code().op_kinds().iter().any(|kind| low_bits(*kind)) { 8 } else { 1 };
         for opcode in (opcode..=u8::MAX).take(registers) {
@@ -483,17 +490,17 @@ fn opcodes(forms: &BTreeMap<String, Described>) -> Result<Opcodes, Vec<Diagnosti
                 None => 0,
                 Some(_) => {
                     groups.push([0; 8]);
-                    GROUP + groups.len() as u16 - 1
+                    Coded::GROUP + groups.len() as u32 - 1
                 }
             });
             let place = match digit {
                 Some(digit) => {
-                    groups.get_mut(usize::from(entry.wrapping_sub(GROUP))).map(|group| &mut group[usize::from(digit)])
+                    groups.get_mut(entry.wrapping_sub(Coded::GROUP) as usize).map(|group| &mut group[usize::from(digit)])
                 }
                 None => Some(entry),
             };
             match place {
-                Some(place) if *place == 0 => *place = number,
+                Some(place) if *place == 0 => *place = Coded::new(number, described.modrm, described.immediate).0,
                 _ => {
                     let message = format!("the encoding of `{}` is that of another form too", described.name);
                     return Err(vec![Diagnostic::new(described.span, message)]);
@@ -514,33 +521,37 @@ pub fn emit(spec: &Spec) -> TokenStream {
     });
     let codes = forms.keys();
     let (at, to) =
-        (entries.keys().copied().map(Literal::usize_unsuffixed), entries.values().copied().map(Literal::u16_unsuffixed));
+        (entries.keys().copied().map(Literal::usize_unsuffixed), entries.values().copied().map(Literal::u32_unsuffixed));
     let groups: Vec<TokenStream> = groups.iter().map(|group| quote!([#(#group),*])).collect();
     let (count, group_count) = (forms.len(), groups.len());
     quote! {
-        const GROUP: u16 = #GROUP;
-
-        static OPCODES: [u16; 1 << 14] = {
+        static OPCODES: [u32; 1 << 14] = {
             let mut opcodes = [0; 1 << 14];
             #(opcodes[#at] = #to;)*
             opcodes
         };
 
-        static GROUPS: [[u16; 8]; #group_count] = [#(#groups),*];
+        static GROUPS: [[u32; 8]; #group_count] = [#(#groups),*];
 
         pub static FORMS: [Form; #count] = {
             use {Effect::*, FlagsEffect::*, Place::*, Transfer::*};
             [#(#printed),*]
         };
 
-        /// The form of an opcode (see `opcode_number`), of which ModRM.reg may be a part, if it may stand in checked code.
-        #[inline]
-        pub fn form(opcode: usize, reg: u8) -> Option<&'static Form> {
-            let mut number = OPCODES[opcode & 0x3fff];
-            if number >= GROUP {
-                number = GROUPS.get(usize::from(number - GROUP))?[usize::from(reg & 7)];
+        /// The entry of an opcode (see `opcode_number`), of which ModRM.reg may be a part.
+        #[inline(always)]
+        fn coded(opcode: usize, reg: u8) -> Coded {
+            let coded = OPCODES[opcode & 0x3fff];
+            if coded & Coded::GROUP == 0 {
+                return Coded(coded);
             }
-            FORMS.get(usize::from(number).checked_sub(1)?)
+            Coded(GROUPS.get((coded - Coded::GROUP) as usize).map_or(0, |group| group[usize::from(reg & 7)]))
+        }
+
+        /// The form of an entry, if such an instruction may stand in checked code.
+        #[inline(always)]
+        fn form(coded: Coded) -> Option<&'static Form> {
+            FORMS.get(coded.number().checked_sub(1)?)
         }
 
         /// What iced-x86 calls each form.

@@ -4,14 +4,16 @@
 //! module     for each function and thunk the length of its claims in bytes, then they
 //! function   number of labels, usual depth / 8, then each label
 //! label      distance from the last one × 16 + flags, [zero-extended registers: 16 bits], [depth / 8],
-//!            [number of claims, claims], [number of zero-extended words, the distance of each from the one before]
+//!            [number of claims, claims], [number of chunks of 64 words, of each its distance from the one before
+//!            and a bit for each word that is zero-extended]
 //! claim      location, tag, numbers of the tag (tag 255: the same value as stands in another place)
 //! ```
 //!
 //! Numbers are LEB128. Nothing here is trusted: whatever decodes is checked where it is used.
 
 use crate::fact::Fact;
-use crate::state::{self, Location};
+use crate::module::Index;
+use crate::state::Location;
 use alloc::vec::Vec;
 
 pub const REGISTERS: u64 = 1;
@@ -19,6 +21,9 @@ pub const DEPTH: u64 = 2;
 pub const FACTS: u64 = 4;
 pub const WORDS: u64 = 8;
 pub const SAME: u8 = 255;
+
+/// More words than any frame has; each has a location.
+const MOST_CHUNKS: u32 = 1 << 24;
 
 /// What is claimed of a register or word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +44,7 @@ pub struct Label {
     /// Index and number of the other claims.
     pub first: u32,
     pub count: u32,
-    /// Index and number of the words that are zero-extended from 32 bits.
+    /// Index and number of the chunks of words that are zero-extended from 32 bits.
     pub first_word: u32,
     pub word_count: u32,
 }
@@ -47,23 +52,24 @@ pub struct Label {
 /// A function's labels, by offset.
 #[derive(Clone, Debug, Default)]
 pub struct Claims {
-    /// Those of the labels.
-    pub offsets: Vec<u32>,
     pub labels: Vec<Label>,
+    pub index: Index,
     pub facts: Vec<(Location, Claim)>,
-    pub words: Vec<u32>,
+    /// A chunk of 64 words, and which of them.
+    pub words: Vec<(u32, u64)>,
 }
 
 impl Claims {
+    #[inline]
     pub fn at(&self, offset: u32) -> Option<&Label> {
-        self.labels.get(self.offsets.binary_search(&offset).ok()?)
+        self.labels.get(self.index.find(offset)?)
     }
 
     pub fn facts_of(&self, label: &Label) -> &[(Location, Claim)] {
         self.facts.get(label.first as usize..(label.first + label.count) as usize).unwrap_or(&[])
     }
 
-    pub fn words_of(&self, label: &Label) -> &[u32] {
+    pub fn words_of(&self, label: &Label) -> &[(u32, u64)] {
         self.words.get(label.first_word as usize..(label.first_word + label.word_count) as usize).unwrap_or(&[])
     }
 }
@@ -73,15 +79,22 @@ impl Claims {
 pub struct Reader<'a>(pub &'a [u8]);
 
 impl Reader<'_> {
+    #[inline]
     pub fn byte(&mut self) -> Option<u8> {
         let (&byte, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(byte)
     }
 
+    #[inline]
     pub fn number(&mut self) -> Option<u64> {
-        let mut value = 0u64;
-        for shift in (0..64).step_by(7) {
+        let first = self.byte()?;
+        if first < 0x80 { Some(first.into()) } else { self.longer(first) }
+    }
+
+    fn longer(&mut self, first: u8) -> Option<u64> {
+        let mut value = u64::from(first & 0x7f);
+        for shift in (7..64).step_by(7) {
             let byte = self.byte()?;
             value |= u64::from(byte & 0x7f) << shift;
             if byte < 0x80 {
@@ -104,9 +117,9 @@ impl Reader<'_> {
         }
     }
 
-    /// A function's claims, into `claims`; they take all the bytes.
-    pub fn function(mut self, claims: &mut Claims, start: u32) -> Option<()> {
-        claims.offsets.clear();
+    /// The claims of a function that has these bytes of the code, into `claims`; they take all of theirs.
+    pub fn function(mut self, claims: &mut Claims, start: u32, end: u32) -> Option<()> {
+        claims.index.clear(start);
         claims.labels.clear();
         claims.facts.clear();
         claims.words.clear();
@@ -134,16 +147,17 @@ impl Reader<'_> {
             let count = u32::try_from(claims.facts.len()).ok()? - first;
             let first_word = u32::try_from(claims.words.len()).ok()?;
             if head & WORDS != 0 {
-                let mut word = 0u32;
+                let mut chunk = 0u32;
                 for _ in 0..self.number()? {
-                    word = word.checked_add(self.small()?)?;
-                    // It must have a location.
-                    word.checked_add(state::WORDS)?;
-                    claims.words.push(word);
+                    chunk = chunk.checked_add(self.small()?).filter(|chunk| *chunk < MOST_CHUNKS)?;
+                    claims.words.push((chunk, self.number()?));
                 }
             }
             let word_count = u32::try_from(claims.words.len()).ok()? - first_word;
-            claims.offsets.push(offset);
+            // Nothing goes to others.
+            if offset < end {
+                claims.index.push(offset, n as u32);
+            }
             claims.labels.push(Label { offset, depth, narrow, first, count, first_word, word_count });
         }
         self.0.is_empty().then_some(())

@@ -18,25 +18,18 @@ mod generated {
 pub use generated::*;
 
 impl Fact {
-    pub const ZERO_EXTENDED: Fact = Fact::Max(MAX32);
+    pub const ZERO_EXTENDED: Fact = Fact::max(MAX32);
 
     /// A bound that every number satisfies says nothing.
-    #[inline]
+    #[inline(always)]
     pub fn plain(self) -> Fact {
-        if let Fact::Max(u64::MAX) = self { Fact::Unknown } else { self }
+        if self == Fact::max(u64::MAX) { Fact::UNKNOWN } else { self }
     }
 
     /// Whether it bounds the value to 32 bits.
     #[inline(always)]
     pub fn is_narrow(self) -> bool {
-        #[inline(never)]
-        fn other(fact: Fact) -> bool {
-            fact.bound() <= MAX32
-        }
-        match self {
-            Fact::Max(bound) => bound <= MAX32,
-            fact => fact != Fact::Unknown && other(fact),
-        }
+        self.bound() <= MAX32
     }
 
     /// Of the value's lower bytes, zero-extended.
@@ -45,16 +38,9 @@ impl Fact {
         match bytes {
             8 => self,
             4 => low32(self),
-            _ => self.lower(bytes),
-        }
-    }
-
-    #[inline(never)]
-    fn lower(self, bytes: u8) -> Fact {
-        match bytes {
             2 => low16(self),
             1 => low8(self),
-            _ => Fact::Unknown,
+            _ => Fact::UNKNOWN,
         }
     }
 }
@@ -62,34 +48,33 @@ impl Fact {
 /// Number of a value that may stand in several places: a copy has the number of what was copied. 0 is no value.
 pub type Value = u32;
 
-/// What the flags say, if it is of use. `now` is what was known at the comparison.
+/// What the flags say, if it is of use: a value was compared, whole or zero-extended, of which `now` was known then.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Flags {
-    #[default]
-    Unknown,
-    /// A value was compared, whole or zero-extended, with another.
-    Compared { value: Value, now: Fact, with: Fact },
-    /// The signature in the slot that a value points at was compared with a type's.
-    Signature { slot: Value, now: Fact, ty: u32 },
+pub struct Flags {
+    /// 0 if nothing is known.
+    pub value: Value,
+    pub now: Fact,
+    /// What it was compared with.
+    pub with: Fact,
+    /// If it is the signature in the slot that the value points at that was compared, with that of this type.
+    pub signature: Option<u32>,
 }
 
 impl Flags {
     /// The value of which more is known when the condition holds (or does not), and the fact.
-    pub fn refine(self, condition: u8, holds: bool) -> Option<(Value, Fact)> {
-        const BELOW: u8 = 2;
-        const EQUAL: u8 = 4;
-        const BELOW_OR_EQUAL: u8 = 6;
+    #[inline]
+    pub fn refine(&self, condition: u8, holds: bool) -> Option<(Value, Fact)> {
         // The lowest bit of a condition negates it.
-        let (kind, holds) = (condition & !1, holds == (condition & 1 == 0));
-        if condition > 15 || !holds {
+        if self.value == 0 || condition > 15 || holds != (condition & 1 == 0) {
             return None;
         }
-        match (self, kind) {
-            (Flags::Compared { value, now, with }, BELOW) => below(now, with).map(|fact| (value, fact)),
-            (Flags::Compared { value, now, with }, EQUAL) => equal(now, with).map(|fact| (value, fact)),
-            (Flags::Compared { value, now, with }, BELOW_OR_EQUAL) => below_or_equal(now, with).map(|fact| (value, fact)),
-            (Flags::Signature { slot, now, ty }, EQUAL) => signed_slot(now, ty.into()).map(|fact| (slot, fact)),
+        let fact = match (condition / 2, self.signature) {
+            (2, Some(ty)) => signed_slot(self.now, ty.into()),
+            (1, None) => below(self.now, self.with),
+            (2, None) => equal(self.now, self.with),
+            (3, None) => below_or_equal(self.now, self.with),
             _ => None,
-        }
+        };
+        fact.map(|fact| (self.value, fact))
     }
 }

@@ -4,8 +4,10 @@
 //! allows: the form's own prefix; REX with no bit and no byte more than needed, or VEX as short as may be; opcode, ModRM, SIB,
 //! displacement, immediate (Intel SDM vol. 2, chapter 2). What it does not know in full it does not accept.
 
-use crate::fact::{MAX32, Reason};
+use crate::fact::Reason;
 use crate::state::RSP;
+// What is not guessed well is chosen without a branch.
+use core::hint::select_unpredictable as select;
 
 include!(concat!(env!("OUT_DIR"), "/forms.rs"));
 
@@ -19,17 +21,20 @@ pub struct Instruction {
     pub form: &'static Form,
     pub at: u32,
     pub length: u8,
-    /// Numbers of the registers in each place.
-    numbers: [u8; 4],
-    /// What ModRM names is memory, or an address: base + (index << scale) + displacement, rip already added.
-    pub memory: bool,
+    /// What stands in each place: a register's number, `MEMORY` or `IMMEDIATE`.
+    places: [u8; 8],
+    /// What ModRM names if it is memory, or an address: base + (index << scale) + displacement; rip is the instruction's end.
     pub base: u8,
     pub index: u8,
     pub scale: u8,
     pub displacement: u64,
-    /// A branch's target, if it is one.
     pub immediate: u64,
 }
+
+/// What stands at an operand that is no general register: a vector register with its number, memory (of a vector: both).
+pub const VECTOR: u8 = Operand::VECTOR as u8;
+pub const MEMORY: u8 = 64;
+pub const IMMEDIATE: u8 = 128;
 
 /// What stands at an operand of an instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,14 +52,19 @@ impl Instruction {
         &self.form.operands[usize::from(n & 3)]
     }
 
+    /// What stands at an operand: a general register's number, or what the constants say.
     #[inline]
-    pub fn found(&self, n: u8) -> Found {
+    pub fn place(&self, n: u8) -> u8 {
         let operand = self.operand(n);
-        match operand.place {
-            Place::Immediate => Found::Immediate,
-            Place::Rm if self.memory => Found::Memory,
-            _ if operand.is(Operand::VECTOR) => Found::Vector,
-            place => Found::Register(self.numbers[place as usize & 3]),
+        self.places[operand.place as usize & 7] | operand.kind as u8 & VECTOR
+    }
+
+    pub fn found(&self, n: u8) -> Found {
+        match self.place(n) {
+            register @ ..16 => Found::Register(register),
+            IMMEDIATE.. => Found::Immediate,
+            MEMORY.. => Found::Memory,
+            _ => Found::Vector,
         }
     }
 
@@ -62,38 +72,63 @@ impl Instruction {
     #[inline]
     pub fn accessed(&self) -> Option<&'static Operand> {
         let operand = self.form.operands.get(usize::from(self.form.memory));
-        if self.memory { operand } else { None }
+        operand.filter(|_| self.places[Place::Rm as usize] == MEMORY)
+    }
+
+    /// Where the next instruction begins.
+    pub fn end(&self) -> u32 {
+        self.at + u32::from(self.length)
+    }
+
+    /// Where a branch goes.
+    pub fn target(&self) -> u64 {
+        self.immediate.wrapping_add(self.end().into())
     }
 }
 
-/// Four bytes, sign-extended; what is behind the end is 0.
-#[inline]
-fn signed_word(bytes: &[u8; 16], at: usize) -> u64 {
-    bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| i32::from_le_bytes(*bytes) as u64)
+const WINDOW: usize = 24;
+
+/// Eight bytes; a window has some to spare.
+#[inline(always)]
+fn word(bytes: &[u8; WINDOW], at: usize) -> u64 {
+    bytes[at & 15..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
+
+/// How many bytes ModRM is and what belongs to it: SIB, displacement. (A base that SIB leaves out adds four.)
+static ADDRESS: [u8; 256] = {
+    let mut lengths = [1; 256];
+    let mut modrm = 0;
+    while modrm < 0xc0 {
+        let displacement = if modrm < 0x40 && modrm & 7 != 5 { 0 } else { 4 };
+        lengths[modrm] += if modrm & 0xc0 == 0x40 { 1 } else { displacement } + (modrm & 7 == 4) as u8;
+        modrm += 1;
+    }
+    lengths
+};
 
 /// Why an opcode is refused: for its prefixes, if it were one without REX.W and repeat prefix.
 #[cold]
-fn unknown(map: u8, prefix: u8, opcode: u8, reg: u8) -> Reason {
+fn unknown(number: usize, reg: u8) -> Reason {
+    let (map, prefix, opcode) = (number >> 11 & 7, number >> 9 & 3, number as u8);
     let legacy = matches!(opcode, 0x26 | 0x2e | 0x36 | 0x3e | 0x40..=0x4f | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3) && map == 0;
-    let without = form(opcode_number(false, map, if prefix == 1 { 1 } else { 0 }, false, opcode), reg).is_some();
-    if legacy || without { Reason::Prefixes } else { Reason::Form }
+    let without = opcode_number(false, map as u8, u8::from(prefix == 1), false, opcode);
+    if legacy || form(coded(without, reg)).is_some() { Reason::Prefixes } else { Reason::Form }
 }
 
 /// Checks what few instructions need: REX without a bit, rsp, 8-bit registers, VEX.vvvv, numbers that an immediate must be.
 #[inline(never)]
-fn particular(form: &Form, numbers: [u8; 4], memory: bool, rex: Option<u8>, immediate: u64) -> Result<(), Reason> {
+fn particular(form: &Form, numbers: [u8; 3], memory: bool, rex: u8, immediate: u64) -> Result<(), Reason> {
     const VVVV: u8 = 1 << Place::Vvvv as u8;
     let registers = form.registers & if memory { !(1 << Place::Rm as u8) } else { !0 };
     let places = |is: fn(u8) -> bool| (0..3).map(|place| u8::from(is(numbers[place])) << place).sum::<u8>() & registers;
     // Without REX these numbers are ah to bh.
     let low = places(|number| number & 12 == 4) & form.bytes != 0;
-    if rex == Some(0) && !low || numbers[2] != 0 && registers & VVVV == 0 {
+    if rex == 0x40 && !low || numbers[2] != 0 && registers & VVVV == 0 {
         return Err(Reason::Prefixes);
     }
     let stack = places(|number| number == RSP) & form.general;
-    let number = |n: usize| numbers[form.operands[n].place as usize & 3];
-    let refused = low && rex.is_none()
+    let number = |n: usize| numbers.get(form.operands[n].place as usize);
+    let refused = low && rex == 0
         || stack & !form.stack != 0
         || registers & form.only_stack & !stack != 0
         || form.same && (memory || number(0) != number(1))
@@ -102,75 +137,97 @@ fn particular(form: &Form, numbers: [u8; 4], memory: bool, rex: Option<u8>, imme
 }
 
 /// The instruction at an offset of the code, which it may fill but not leave.
-#[inline]
 pub fn decode(code: &[u8], at: u32) -> Result<Instruction, Reason> {
+    let mut instruction = Instruction::default();
+    read(&mut instruction, code, at).map(|()| instruction)
+}
+
+impl Default for Instruction {
+    fn default() -> Instruction {
+        let places = [0; 8];
+        Instruction { form: &FORMS[0], at: 0, length: 0, places, base: 0, index: 0, scale: 0, displacement: 0, immediate: 0 }
+    }
+}
+
+/// The same, into `to`.
+#[inline(always)]
+pub fn read(to: &mut Instruction, code: &[u8], at: u32) -> Result<(), Reason> {
     let rest = code.get(at as usize..).unwrap_or(&[]);
     // No instruction that is accepted is longer than 15 bytes.
-    let mut padded = [0; 16];
-    let bytes: &[u8; 16] = match rest.first_chunk() {
+    let padded;
+    let bytes: &[u8; WINDOW] = match rest.first_chunk() {
         Some(bytes) => bytes,
         None => {
-            padded[..rest.len()].copy_from_slice(rest);
+            padded = core::array::from_fn(|n| rest.get(n).copied().unwrap_or(0));
             &padded
         }
     };
     let byte = |n: usize| bytes[n & 15];
 
-    // `extend` has the bits of REX: W is 8; R, X and B, for ModRM.reg, index, and base or ModRM.rm, are 4, 2, 1.
-    let (mut extend, mut other, mut map, mut prefix, mut rex, mut next) = (0, 0, 0, 0, false, 0);
-    let mut opcode = byte(0);
-    let vex = matches!(opcode, 0xc4 | 0xc5);
-    if vex {
+    // Where the next instruction begins is what the one after this waits for: so that comes from few loads, and nothing that is
+    // guessed wrong often. `code` begins with the opcode, once the prefixes are off; `extend` has the bits of REX: W is 8; R, X
+    // and B, for ModRM.reg, index, and base or ModRM.rm, are 4, 2, 1.
+    let mut code = word(bytes, 0);
+    let (extend, odd);
+    let (mut other, mut rex, mut next, mut number) = (0, 0, 0, 0);
+    if code as u8 & 0xfe == 0xc4 {
         // The shorter form leaves out what is usual.
-        let short = opcode == 0xc5;
+        let short = code as u8 == 0xc5;
         let (one, two) = if short { (byte(1) & 0x80 | 0x61, byte(1) & 0x7f) } else { (byte(1), byte(2)) };
-        (extend, other, map, prefix) = (!one >> 5 | two >> 7 << 3, !two >> 3 & 15, one & 31, two & 3);
-        next = if short { 2 } else { 3 };
-        opcode = byte(next);
+        let map = one & 31;
+        extend = !one >> 5 | two >> 7 << 3;
+        other = !two >> 3 & 15;
+        odd = other != 0;
         if map > 3 || two & 4 != 0 {
             return Err(Reason::Form);
         }
         if !short && map == 1 && extend & 11 == 0 {
             return Err(Reason::Prefixes);
         }
+        next = if short { 2 } else { 3 };
+        code >>= 8 * next;
+        number = opcode_number(true, map, two & 3, extend & 8 != 0, 0);
     } else {
-        if matches!(opcode, 0x66 | 0xf2 | 0xf3) {
-            prefix = if opcode == 0x66 { 1 } else { 5 - (opcode & 3) };
+        let prefix = code as u8;
+        if matches!(prefix, 0x66 | 0xf2 | 0xf3) {
+            number = opcode_number(false, 0, if prefix == 0x66 { 1 } else { 5 - (prefix & 3) }, false, 0);
             next = 1;
-            opcode = byte(1);
+            code >>= 8;
         }
-        if opcode & 0xf0 == 0x40 {
-            (rex, extend) = (true, opcode & 15);
-            next += 1;
-            opcode = byte(next);
-        }
-        if opcode == 0x0f {
-            map = match byte(next + 1) {
+        let with = code & 0xf0 == 0x40;
+        rex = select(with, code as u8, 0);
+        code = select(with, code >> 8, code);
+        next += usize::from(with);
+        extend = rex & 15;
+        odd = rex == 0x40;
+        number |= opcode_number(false, 0, 0, extend & 8 != 0, 0);
+        if code as u8 == 0x0f {
+            let map = match code >> 8 & 0xff {
                 0x38 => 2,
                 0x3a => 3,
                 _ => 1,
             };
-            next += if map == 1 { 1 } else { 2 };
-            opcode = byte(next);
+            let bytes = if map == 1 { 1 } else { 2 };
+            code >>= 8 * bytes;
+            next += bytes;
+            number |= opcode_number(false, map, 0, false, 0);
         }
     }
-    let modrm = byte(next + 1);
+    let (opcode, modrm, sib) = (code as u8, (code >> 8) as u8, (code >> 16) as u8);
+    number |= usize::from(opcode);
+    let coded = coded(number, modrm >> 3);
     next += 1;
-    let number = opcode_number(vex, map, prefix, extend & 8 != 0, opcode);
-    let form = form(number, modrm >> 3).ok_or_else(|| unknown(map, prefix, opcode, modrm >> 3))?;
+    let mut behind = next + select(coded.modrm(), usize::from(ADDRESS[usize::from(modrm)]), 0);
+    let form = form(coded).ok_or_else(|| unknown(number, modrm >> 3))?;
 
-    let (mut memory, mut base, mut index, mut scale, mut displacement) = (false, NONE, NONE, 0, 0);
-    let (mut rm, mut extends) = (opcode & 7 | (extend & 1) << 3, form.extends);
-    if form.modrm {
-        next += 1;
-        rm = modrm & 7 | (extend & 1) << 3;
-        memory = modrm < 0xc0;
-    }
+    let memory = coded.modrm() & (modrm < 0xc0);
+    let (reg, rm) = (modrm >> 3 & 7 | (extend & 4) << 1, select(coded.modrm(), modrm, opcode) & 7 | (extend & 1) << 3);
+    let (mut base, mut index, mut scale, mut displacement, mut extends) = (NONE, NONE, 0, 0, form.extends);
     if memory {
         base = rm;
         let mut alone = modrm & 0xc7 == 5;
+        next += 1;
         if modrm & 7 == 4 {
-            let sib = byte(next);
             next += 1;
             base = sib & 7 | (extend & 1) << 3;
             (index, scale) = (sib >> 3 & 7 | (extend & 2) << 2, sib >> 6);
@@ -181,46 +238,37 @@ pub fn decode(code: &[u8], at: u32) -> Result<Instruction, Reason> {
                     return Err(Reason::Operands);
                 }
             }
-            alone = modrm < 0x40 && sib & 7 == 5;
+            if modrm < 0x40 && sib & 7 == 5 {
+                alone = true;
+                behind += 4;
+            }
         }
         if alone {
             base = if modrm & 7 == 4 { NONE } else { RIP };
             extends &= !1;
         }
-        if modrm & 0xc0 == 0x40 {
-            displacement = byte(next) as i8 as u64;
-            next += 1;
-        } else if modrm >= 0x80 || alone {
-            displacement = signed_word(bytes, next);
-            next += 4;
-        }
+        let (short, long, word) = (modrm & 0xc0 == 0x40, (modrm >= 0x80) | alone, word(bytes, next));
+        displacement = select(short, word as i8 as u64, select(long, word as i32 as u64, 0));
     }
-    let mut immediate = match form.immediate {
-        0 => 0,
-        1 => byte(next) as i8 as u64 & form.mask,
-        8 => signed_word(bytes, next) & MAX32 | signed_word(bytes, next + 4) << 32,
-        _ => signed_word(bytes, next) & form.mask,
-    };
-    let numbers = [modrm >> 3 & 7 | (extend & 4) << 1, rm, other, 1];
+    let word = word(bytes, behind);
+    let mut immediate = select(coded.immediate() == 1, word as i8 as u64, word as i32 as u64) & form.mask;
+    if coded.immediate() == 8 {
+        immediate = word;
+    }
+    let length = behind + coded.immediate();
+    let places = [reg, select(memory, MEMORY, rm), other, 1, IMMEDIATE, 0, 0, 0];
     if extend & 7 & !extends != 0 {
         return Err(Reason::Prefixes);
     }
-    if !(if memory { form.indirect } else { form.direct }) {
+    if !form.modes[usize::from(memory)] {
         return Err(Reason::Operands);
     }
-    if form.particular || other != 0 || rex && extend == 0 || numbers[0] == RSP || rm == RSP && !memory {
-        particular(form, numbers, memory, rex.then_some(extend), immediate)?;
+    if form.particular | odd | (reg == RSP) | (places[1] == RSP) {
+        particular(form, [reg, rm, other], memory, rex, immediate)?;
     }
-    let length = next + usize::from(form.immediate);
     if length > rest.len() {
         return Err(Reason::Undecodable);
     }
-    let end = u64::from(at) + length as u64;
-    if form.operands[0].is(Operand::LABEL) {
-        immediate = immediate.wrapping_add(end);
-    }
-    if base == RIP {
-        displacement = end.wrapping_add(displacement);
-    }
-    Ok(Instruction { form, at, length: length as u8, numbers, memory, base, index, scale, displacement, immediate })
+    *to = Instruction { form, at, length: length as u8, places, base, index, scale, displacement, immediate };
+    Ok(())
 }

@@ -22,7 +22,7 @@ pub mod module;
 mod reject;
 pub mod state;
 pub mod step;
-mod thunk;
+pub mod thunk;
 
 pub mod layout {
     //! From `spec/sandbox.rules`.
@@ -37,8 +37,9 @@ use alloc::vec::Vec;
 use claims::{Claim, Claims, Label, Reader};
 use core::sync::atomic::{AtomicU64, Ordering};
 use fact::{Fact, Value};
-use form::decode;
+use form::{Instruction, Transfer, read};
 use layout::InstanceLayout;
+use module::Index;
 use state::{Location, State, WORDS, bits};
 use step::{Next, Step};
 
@@ -54,6 +55,8 @@ pub struct Accepted {
 pub struct Checker<'m> {
     module: &'m Module<'m>,
     layout: InstanceLayout,
+    /// Where functions begin.
+    functions: Index,
     /// Jump table entries read so far.
     entries: AtomicU64,
 }
@@ -99,6 +102,7 @@ impl<'m> Checker<'m> {
         }
         // Functions and thunks cover the code in order; int3 fills the gaps.
         let mut end = 0u32;
+        let mut functions = Index::default();
         for (number, unit) in module.units.iter().enumerate() {
             let at = |reason| Rejection { unit: Some(number), offset: unit.start, length: 0, reason };
             let is_thunk = number >= module.functions;
@@ -112,6 +116,9 @@ impl<'m> Checker<'m> {
                 return Err(at(Reason::Padding));
             }
             end = unit.end;
+            if !is_thunk {
+                functions.push(unit.start, number as u32);
+            }
         }
         if module.code[end as usize..].iter().any(|byte| *byte != 0xcc) {
             return Err(Rejection { unit: None, offset: end, length: 0, reason: Reason::Padding });
@@ -125,7 +132,13 @@ impl<'m> Checker<'m> {
             }
             last = (site.offset, site.code);
         }
-        Ok(Checker { module, layout, entries: AtomicU64::new(0) })
+        Ok(Checker { module, layout, functions, entries: AtomicU64::new(0) })
+    }
+
+    /// What the instructions of a function are judged by.
+    pub fn step(&self, number: usize) -> Option<Step<'_>> {
+        let signature = self.module.types.get(self.module.units.get(number)?.ty as usize)?;
+        Some(Step { module: self.module, layout: &self.layout, functions: &self.functions, signature })
     }
 
     /// The claims of each unit. (A far thunk has none.)
@@ -145,93 +158,71 @@ impl<'m> Checker<'m> {
         Ok(parts)
     }
 
-    /// Checks the ways out of an instruction, and leaves what is known on the way to the next one.
-    fn transfer(&self, function: &mut Function<'_>, state: &mut State, next: Next) -> Result<(), Reason> {
-        if let Next::Fall { .. } = next {
-            return Ok(());
-        }
-        function.reachable = matches!(next, Next::Branch { .. } | Next::Call);
-        match next {
-            Next::Fall { .. } | Next::Call | Next::Return | Next::Trap => {}
-            Next::Jump { target } => function.goes_to(state, None, target)?,
-            Next::Branch { target, condition } => {
-                function.goes_to(state, state.refined(condition, true), target)?;
-                state.learn(state.refined(condition, false));
-            }
-            Next::Table { data, last } => {
-                // Jump tables do not overlap, so no code can make the checker read one many times. (The compiler tries
-                // claims twice.)
-                let read = self.entries.fetch_add(u64::from(last) + 1, Ordering::Relaxed);
-                if read > self.module.data.len() as u64 {
-                    return Err(Reason::TableShared);
-                }
-                for n in 0..=last as usize {
-                    let entry = self.module.data.get(data as usize + 4 * n..).and_then(<[u8]>::first_chunk);
-                    let entry = i64::from(i32::from_le_bytes(*entry.ok_or(Reason::DataEdge)?));
-                    let target = (self.module.data_start + u64::from(data)).wrapping_add_signed(entry);
-                    function.goes_to(state, None, target).map_err(|reason| match reason {
-                        Reason::BranchTarget => Reason::TableEntry,
-                        other => other,
-                    })?;
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Checks one function or thunk.
     pub fn unit(&self, number: usize, claims: &[u8], scratch: &mut Scratch) -> Result<Accepted, Rejection> {
         let rejected = |offset: u32, length: u32, reason| Rejection { unit: Some(number), offset, length, reason };
-        let unit = *self.module.units.get(number).ok_or(rejected(0, 0, Reason::Units))?;
-        let signature = self.module.types.get(unit.ty as usize).ok_or(rejected(unit.start, 0, Reason::Type))?;
+        let step = self.step(number).ok_or(rejected(0, 0, Reason::Units))?;
+        let unit = self.module.units[number];
         let mut sites = Sites::new(self.module, unit.start);
         if unit.thunk {
-            let returns_to = thunk::difference(self.module.code, unit.start, unit.end, signature)
-                .map_err(|at| rejected(at, 0, Reason::Thunk))?;
-            let only = sites.at(returns_to, 0, false, true).and_then(|()| sites.none_before(unit.end));
+            let (signature, found) = (step.signature, &self.module.code[unit.start as usize..unit.end as usize]);
+            let thunk = thunk::thunk(signature.parameters.words.len(), signature.results.words.len());
+            let thunk = thunk.ok_or(rejected(unit.start, 0, Reason::Thunk))?;
+            if found != thunk.code {
+                let same = found.iter().zip(&thunk.code).take_while(|(found, expected)| found == expected).count();
+                return Err(rejected(unit.start + same as u32, 0, Reason::Thunk));
+            }
+            let returns_to = unit.start + thunk.returns_to;
+            let only = sites.at(returns_to, Next::Call, true).and_then(|()| sites.none_before(unit.end));
             return only.map(|()| Accepted::default()).map_err(|reason| rejected(returns_to, 0, reason));
         }
-        let step = Step { module: self.module, layout: &self.layout, signature };
         let Scratch { state, claims: known } = scratch;
         // So many bytes cannot name more values than there are numbers for.
-        let too_long = claims.len() > u32::MAX as usize;
-        if too_long || Reader(claims).number().is_none_or(|count| count > u64::from(unit.end - unit.start)) {
-            return Err(rejected(unit.start, 0, Reason::Claims));
-        }
-        Reader(claims).function(known, unit.start).ok_or(rejected(unit.start, 0, Reason::Claims))?;
+        let size = u64::from(unit.end - unit.start);
+        let too_long = claims.len() > u32::MAX as usize || Reader(claims).number().is_none_or(|count| count > size);
+        let claimed = if too_long { None } else { Reader(claims).function(known, unit.start, unit.end) };
+        claimed.ok_or(rejected(unit.start, 0, Reason::Claims))?;
         step.enter(state);
-        let mut function = Function { step, claims: known, next_label: 0, reachable: true, compared: 0 };
+        let most_cleared = MOST_CLEARED * size;
+        let entries = &self.entries;
+        let mut function = Function {
+            step,
+            claims: known,
+            sites,
+            next_label: 0,
+            look: 0,
+            reachable: true,
+            returns_to: u32::MAX,
+            compared: 0,
+            entries,
+        };
         let mut accepted = Accepted::default();
-        let mut after_call = false;
         let (code, mut at) = (&self.module.code[..unit.end as usize], unit.start);
+        let mut instruction = Instruction::default();
         while at < unit.end {
-            function.label(state, at).map_err(|reason| rejected(at, 0, reason))?;
             // What cannot be decoded is at most 15 bytes long.
-            let instruction = decode(code, at).map_err(|reason| rejected(at, (unit.end - at).min(15), reason))?;
-            let no = |reason| rejected(at, instruction.length.into(), reason);
-            if !function.reachable {
-                return Err(no(Reason::Unreachable));
+            let most = (unit.end - at).min(15);
+            if at >= function.look {
+                function.label(state, at).map_err(|reason| rejected(at, most, reason))?;
             }
-            let next = function.step.run(state, &instruction).map_err(no)?;
-            self.transfer(&mut function, state, next).map_err(no)?;
-            if state.words.cleared > MOST_CLEARED * u64::from(unit.end - unit.start) {
+            read(&mut instruction, code, at).map_err(|reason| rejected(at, most, reason))?;
+            let no = |reason| rejected(at, instruction.length.into(), reason);
+            function.instruction(state, &instruction).map_err(no)?;
+            if state.words.cleared > most_cleared {
                 return Err(no(Reason::Work));
             }
-            let fault = if next == (Next::Fall { faults: true }) { FAULT } else { 0 };
-            sites.at(at, fault, next == Next::Trap, after_call).map_err(no)?;
-            after_call = next == Next::Call;
             accepted.features |= instruction.form.feature;
             accepted.instructions += 1;
-            at += u32::from(instruction.length);
+            at = instruction.end();
         }
-        if function.reachable {
-            return Err(rejected(unit.end, 0, Reason::FallsOff));
-        }
-        if function.next_label != function.claims.labels.len() {
-            return Err(rejected(unit.end, 0, Reason::LabelMissed));
-        }
-        sites.none_before(unit.end).map_err(|reason| rejected(unit.end, 0, reason))?;
-        Ok(accepted)
+        let ended = if function.reachable {
+            Err(Reason::FallsOff)
+        } else if function.next_label != function.claims.labels.len() {
+            Err(Reason::LabelMissed)
+        } else {
+            function.sites.none_before(unit.end)
+        };
+        ended.map(|()| accepted).map_err(|reason| rejected(unit.end, 0, reason))
     }
 }
 
@@ -242,31 +233,39 @@ const FAULT: u32 = layout::TrapCode::OutOfBoundsMemoryAccess as u32;
 /// their size.
 const MOST_COMPARED: u64 = 1 << 28;
 
-/// How many words of the frame are cleared at most for each byte of the code: some bytes can move rsp over all of a frame, but
-/// what was compiled has a store for each of its words, or a call that takes a thousand.
-const MOST_CLEARED: u64 = 1024;
+/// How many chunks of 64 words of the frame are cleared at most for each byte of the code: some bytes can move rsp over all of
+/// a frame, but what was compiled has a store for each of its words, or a call that takes a thousand.
+const MOST_CLEARED: u64 = 16;
 
 /// One function on its way through the checker.
 struct Function<'a> {
     step: Step<'a>,
     claims: &'a Claims,
+    sites: Sites<'a>,
     next_label: usize,
+    /// From here on an instruction may be a label, or is not reachable.
+    look: u32,
     /// Whether anything goes to the next instruction.
     reachable: bool,
+    /// Where the last call returns to.
+    returns_to: u32,
     /// Claims compared so far.
     compared: u64,
+    /// Jump table entries read so far, of the whole module.
+    entries: &'a AtomicU64,
 }
 
 impl Function<'_> {
     /// Where a label stands, what falls to it must satisfy its claims; then the claims are all that is known.
     fn label(&mut self, state: &mut State, at: u32) -> Result<(), Reason> {
-        let Some(label) = self.claims.labels.get(self.next_label) else { return Ok(()) };
-        if label.offset > at {
-            return Ok(());
+        let next = |number: usize| self.claims.labels.get(number).map_or(u32::MAX, |label| label.offset);
+        self.look = next(self.next_label);
+        if self.look > at {
+            return if self.reachable { Ok(()) } else { Err(Reason::Unreachable) };
         }
-        if label.offset < at {
+        let Some(label) = self.claims.labels.get(self.next_label).filter(|label| label.offset == at) else {
             return Err(Reason::LabelMissed);
-        }
+        };
         if self.reachable {
             implied(state, None, label, self.claims)?;
         }
@@ -277,7 +276,8 @@ impl Function<'_> {
         state.depth = label.depth;
         state.zero_extended(label.narrow);
         let words = self.claims.words_of(label);
-        if words.iter().any(|word| !state.words.exists(*word, label.depth)) {
+        let last = |&(chunk, bits): &(u32, u64)| 64 * chunk + bits.checked_ilog2().unwrap_or(0);
+        if words.iter().any(|chunk| !state.words.exists(last(chunk), label.depth)) {
             return Err(Reason::Claims);
         }
         state.words.zero_extended(words);
@@ -294,14 +294,68 @@ impl Function<'_> {
             }
         }
         self.next_label += 1;
+        self.look = next(self.next_label);
         self.reachable = true;
+        Ok(())
+    }
+
+    /// Judges an instruction, checks the ways out of it and what is listed of it, and leaves what is known on the way to the
+    /// next one.
+    #[inline(always)]
+    fn instruction(&mut self, state: &mut State, instruction: &Instruction) -> Result<(), Reason> {
+        if instruction.form.transfer != Transfer::Next {
+            return self.leaves(state, instruction);
+        }
+        let faults = self.step.ordinary(state, instruction)?;
+        if faults | (self.sites.site.offset <= instruction.at) {
+            self.sites.at(instruction.at, Next::Fall { faults }, instruction.at == self.returns_to)?;
+        }
+        Ok(())
+    }
+
+    fn leaves(&mut self, state: &mut State, instruction: &Instruction) -> Result<(), Reason> {
+        let (next, returned) = (self.step.leave(state, instruction)?, instruction.at == self.returns_to);
+        match next {
+            Next::Fall { .. } => {}
+            Next::Call => self.returns_to = instruction.end(),
+            Next::Return | Next::Trap => {}
+            Next::Jump { target } => self.goes_to(state, None, target)?,
+            Next::Branch { target, condition } => {
+                self.goes_to(state, state.refined(condition, true), target)?;
+                state.learn(state.refined(condition, false));
+            }
+            Next::Table { data, last } => {
+                let module = self.step.module;
+                // Jump tables do not overlap, so no code can make the checker read one many times. (The compiler tries
+                // claims twice.)
+                let read = self.entries.fetch_add(u64::from(last) + 1, Ordering::Relaxed);
+                if read > module.data.len() as u64 {
+                    return Err(Reason::TableShared);
+                }
+                for n in 0..=last as usize {
+                    let entry = module.data.get(data as usize + 4 * n..).and_then(<[u8]>::first_chunk);
+                    let entry = i64::from(i32::from_le_bytes(*entry.ok_or(Reason::DataEdge)?));
+                    let target = (module.data_start + u64::from(data)).wrapping_add_signed(entry);
+                    self.goes_to(state, None, target).map_err(|reason| match reason {
+                        Reason::BranchTarget => Reason::TableEntry,
+                        other => other,
+                    })?;
+                }
+            }
+        }
+        if !matches!(next, Next::Branch { .. } | Next::Call) {
+            (self.reachable, self.look) = (false, 0);
+        }
+        if matches!(next, Next::Trap) | (self.sites.site.offset <= instruction.at) {
+            self.sites.at(instruction.at, next, returned)?;
+        }
         Ok(())
     }
 
     fn goes_to(&mut self, state: &State, taken: Option<(Value, Fact)>, target: u64) -> Result<(), Reason> {
         let target = u32::try_from(target).map_err(|_| Reason::BranchTarget)?;
         let label = self.claims.at(target).ok_or(Reason::BranchTarget)?;
-        self.compared += u64::from(label.count) + u64::from(label.word_count);
+        self.compared += u64::from(label.count) + 16 * u64::from(label.word_count);
         if self.compared > MOST_COMPARED {
             return Err(Reason::Work);
         }
@@ -322,11 +376,21 @@ fn implied(state: &State, refined: Option<(Value, Fact)>, label: &Label, claims:
         Err(Reason::Missing(place, what))
     };
     let known = |location: Location| state.known(location, refined);
-    let registers = bits(state.not_zero_extended(label.narrow)).map(Location::from);
-    let words = claims.words_of(label).iter().filter(|word| !state.words.is_zero_extended(**word)).map(|word| WORDS + word);
     // What is known in addition is only asked of where it is needed.
-    if let Some(location) = registers.chain(words).find(|location| !known(*location).is_narrow()) {
-        return missing(location, "zero-extended, as claimed at the label");
+    for register in bits(state.not_zero_extended(label.narrow)) {
+        if !known(register.into()).is_narrow() {
+            return missing(register.into(), "zero-extended, as claimed at the label");
+        }
+    }
+    for &(chunk, claimed) in claims.words_of(label) {
+        let mut more = claimed & !state.words.narrow(chunk);
+        while more != 0 {
+            let location = WORDS + 64 * chunk + more.trailing_zeros();
+            if !known(location).is_narrow() {
+                return missing(location, "zero-extended, as claimed at the label");
+            }
+            more &= more - 1;
+        }
     }
     for &(location, claim) in claims.facts_of(label) {
         match claim {
@@ -354,29 +418,25 @@ impl<'m> Sites<'m> {
         Sites { module, next, site: module.site(next) }
     }
 
-    /// At an instruction: its trap or fault must be listed, and nothing else but a return address.
-    #[inline(always)]
-    fn at(&mut self, offset: u32, fault: u32, traps: bool, after_call: bool) -> Result<(), Reason> {
-        let listed = self.site.offset <= offset && self.listed(offset, fault, traps, after_call)?;
-        if (traps || fault != 0) && !listed { Err(Reason::SiteMissing) } else { Ok(()) }
-    }
-
-    /// Takes the sites up to an instruction; whether its trap or fault is among them.
-    #[inline(never)]
-    fn listed(&mut self, offset: u32, fault: u32, traps: bool, after_call: bool) -> Result<bool, Reason> {
-        let mut listed = false;
+    /// Takes the sites up to an instruction: its trap or fault must be among them, and nothing else but a return address.
+    fn at(&mut self, offset: u32, next: Next, after_call: bool) -> Result<(), Reason> {
+        let mut missing = matches!(next, Next::Trap | Next::Fall { faults: true });
         while self.site.offset <= offset {
-            match self.site.code {
-                _ if self.site.offset < offset => return Err(Reason::Site),
-                0 if after_call => {}
-                code if traps && u8::try_from(code).ok().and_then(layout::TrapCode::from_number).is_some() => listed = true,
-                code if fault != 0 && code == fault => listed = true,
-                _ => return Err(Reason::Site),
+            let fits = match (self.site.code, next) {
+                _ if self.site.offset < offset => false,
+                (0, _) => after_call,
+                (FAULT, Next::Fall { faults }) => faults,
+                (code, Next::Trap) => u8::try_from(code).ok().and_then(layout::TrapCode::from_number).is_some(),
+                _ => false,
+            };
+            if !fits {
+                return Err(Reason::Site);
             }
+            missing &= self.site.code == 0;
             self.next += 1;
             self.site = self.module.site(self.next);
         }
-        Ok(listed)
+        if missing { Err(Reason::SiteMissing) } else { Ok(()) }
     }
 
     fn none_before(&self, end: u32) -> Result<(), Reason> {

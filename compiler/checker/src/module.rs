@@ -124,30 +124,50 @@ impl Module<'_> {
         self.data.len() as u64
     }
 
-    /// The type of the function that begins at an offset.
-    pub fn function_at(&self, offset: u64) -> Option<u32> {
-        let functions = self.units.get(..self.functions)?;
-        let number = functions.binary_search_by_key(&offset, |unit| unit.start.into()).ok()?;
-        Some(functions[number].ty)
-    }
-
+    /// The site with a number; behind the last one none is in the code.
     #[inline]
     pub fn site(&self, n: usize) -> Site {
-        let record = self.sites.get(12 * n..).and_then(<[u8]>::first_chunk::<8>);
         let word = |bytes: &[u8]| bytes.first_chunk().map_or(u32::MAX, |bytes| u32::from_le_bytes(*bytes));
-        record.map_or(Site { offset: u32::MAX, code: u32::MAX }, |record| Site {
-            offset: word(&record[..4]),
-            code: word(&record[4..]),
-        })
+        let record = self.sites.as_chunks::<12>().0.get(n).unwrap_or(&[u8::MAX; 12]);
+        Site { offset: word(&record[..4]), code: word(&record[4..8]) }
     }
 
     /// Number of the first site at or behind an offset.
     pub fn site_from(&self, offset: u32) -> usize {
-        let (mut low, mut high) = (0, self.sites.len() / 12);
-        while low < high {
-            let middle = (low + high) / 2;
-            if self.site(middle).offset < offset { low = middle + 1 } else { high = middle }
+        let before = |record: &[u8; 12]| u32::from_le_bytes([record[0], record[1], record[2], record[3]]) < offset;
+        self.sites.as_chunks().0.partition_point(before)
+    }
+}
+
+/// Ascending offsets of the code from `start`: of each 64 bytes which of them are among the offsets, and how many are before.
+#[derive(Clone, Debug, Default)]
+pub struct Index {
+    start: u32,
+    blocks: Vec<(u64, u32)>,
+}
+
+impl Index {
+    pub fn clear(&mut self, start: u32) {
+        self.start = start;
+        self.blocks.clear();
+    }
+
+    /// The next offset, which has this number.
+    #[inline]
+    pub fn push(&mut self, offset: u32, number: u32) {
+        let offset = offset.wrapping_sub(self.start);
+        while self.blocks.len() <= offset as usize / 64 {
+            self.blocks.push((0, number));
         }
-        low
+        self.blocks[offset as usize / 64].0 |= 1 << (offset % 64);
+    }
+
+    /// The number of an offset.
+    #[inline]
+    pub fn find(&self, offset: u32) -> Option<usize> {
+        let offset = offset.wrapping_sub(self.start);
+        let (bits, before) = self.blocks.get(offset as usize / 64)?;
+        let bit = 1 << (offset % 64);
+        (bits & bit != 0).then(|| (before + (bits & (bit - 1)).count_ones()) as usize)
     }
 }

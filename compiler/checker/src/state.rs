@@ -14,24 +14,32 @@ pub type Location = u32;
 /// The first word's location.
 pub const WORDS: Location = 16;
 
-/// What is known of a word, and the age of the state that it belongs to.
+/// What is known of a word.
 #[derive(Clone, Copy, Debug, Default)]
 struct Word {
-    age: u32,
     value: Value,
     fact: Fact,
+}
+
+/// 64 words, as bits: of which something is in the list, and which are zero-extended, if the state is that of this age.
+#[derive(Clone, Copy, Debug, Default)]
+struct Chunk {
+    age: u32,
+    listed: u64,
+    narrow: u64,
 }
 
 /// The words that code may address with rsp: those the caller owns, above the return address, then the frame's, downwards.
 #[derive(Clone, Debug, Default)]
 pub struct Words {
     words: Vec<Word>,
+    chunks: Vec<Chunk>,
     age: u32,
     /// Words of the caller's area.
     incoming: u32,
     /// Words that hold a checked slot: such a fact dies at the next call.
     callable: Vec<u32>,
-    /// How many words were gone through to forget them, or to have room for others.
+    /// How many chunks were gone through to forget words, or to have room for others.
     pub cleared: u64,
 }
 
@@ -62,54 +70,78 @@ impl Words {
     }
 
     #[inline]
+    fn chunk(&self, n: u32) -> Chunk {
+        self.chunks.get(n as usize).copied().filter(|chunk| chunk.age == self.age).unwrap_or_default()
+    }
+
+    /// Which words of a chunk are known to be zero-extended without what is known of their values elsewhere.
+    #[inline]
+    pub fn narrow(&self, chunk: u32) -> u64 {
+        self.chunk(chunk).narrow
+    }
+
+    #[inline]
     fn word(&self, number: u32) -> Word {
-        match self.words.get(number as usize) {
-            Some(word) if word.age == self.age => *word,
-            _ => Word::default(),
+        let (chunk, bit) = (self.chunk(number / 64), 1 << (number % 64));
+        if chunk.listed & bit != 0 {
+            self.words.get(number as usize).copied().unwrap_or_default()
+        } else {
+            let fact = if chunk.narrow & bit != 0 { Fact::ZERO_EXTENDED } else { Fact::UNKNOWN };
+            Word { value: 0, fact }
         }
     }
 
-    /// Whether a word is known to be zero-extended without what is known of its value elsewhere.
-    #[inline]
-    pub fn is_zero_extended(&self, number: u32) -> bool {
-        self.words.get(number as usize).is_some_and(|word| word.age == self.age && word.fact.is_narrow())
-    }
-
-    pub fn zero_extended(&mut self, numbers: &[u32]) {
-        let new = Word { age: self.age, value: 0, fact: Fact::ZERO_EXTENDED };
-        for &number in numbers {
-            match self.words.get_mut(number as usize) {
-                Some(word) => *word = new,
-                None => self.grow(number as usize, new),
-            }
+    /// After all is forgotten: these words are zero-extended, chunk by chunk.
+    pub fn zero_extended(&mut self, chunks: &[(u32, u64)]) {
+        for &(n, narrow) in chunks {
+            let age = self.age;
+            *self.room(n) = Chunk { age, listed: 0, narrow };
         }
     }
 
     #[inline(always)]
     pub fn set(&mut self, number: u32, fact: Fact, value: Value) {
-        let (n, word) = (number as usize, Word { age: self.age, value, fact });
-        match self.words.get_mut(n) {
-            Some(place) => *place = word,
-            None if fact == Fact::Unknown => return,
-            None => self.grow(n, word),
+        // There may be many words that nobody knows anything of.
+        if fact == Fact::UNKNOWN && number as usize >= self.words.len() {
+            return;
         }
-        if let Fact::Callable { .. } = fact {
+        let (age, bit) = (self.age, 1 << (number % 64));
+        let chunk = self.room(number / 64);
+        if chunk.age != age {
+            *chunk = Chunk { age, listed: 0, narrow: 0 };
+        }
+        chunk.listed |= bit;
+        chunk.narrow = chunk.narrow & !bit | if fact.is_narrow() { bit } else { 0 };
+        self.words[number as usize] = Word { value, fact };
+        if fact.is_callable() {
             self.callable.push(number);
         }
     }
 
+    #[inline(always)]
+    fn room(&mut self, chunk: u32) -> &mut Chunk {
+        if self.chunks.len() <= chunk as usize {
+            self.grow(chunk as usize + 1);
+        }
+        &mut self.chunks[chunk as usize]
+    }
+
     #[cold]
-    fn grow(&mut self, n: usize, word: Word) {
-        self.cleared += (n + 1 - self.words.len()) as u64;
-        self.words.resize(n, Word::default());
-        self.words.push(word);
+    fn grow(&mut self, chunks: usize) {
+        self.cleared += (chunks - self.chunks.len()) as u64;
+        self.chunks.resize(chunks, Chunk::default());
+        self.words.resize(64 * chunks, Word::default());
     }
 
     /// Forgets the words of the frame between two depths.
     pub fn forget(&mut self, from: u32, to: u32) {
-        let end = ((self.incoming + to / 8) as usize).min(self.words.len());
-        for n in (self.incoming + from / 8) as usize..end {
-            self.words[n] = Word::default();
+        let (from, to) = (self.incoming + from / 8, (self.incoming + to / 8).min(self.words.len() as u32));
+        for n in from / 64..to.div_ceil(64) {
+            // Of the words before a number, those in this chunk.
+            let before = |number: u32| 1u64.checked_shl(number.saturating_sub(64 * n)).unwrap_or(0).wrapping_sub(1);
+            let kept = !(before(to) & !before(from));
+            let chunk = &mut self.chunks[n as usize];
+            (chunk.listed, chunk.narrow) = (chunk.listed & kept, chunk.narrow & kept);
             self.cleared += 1;
         }
     }
@@ -118,16 +150,9 @@ impl Words {
         self.callable.clear();
         self.age = self.age.wrapping_add(1);
         if self.age == 0 {
-            self.words.clear();
+            self.chunks.fill(Chunk::default());
             self.age = 1;
         }
-    }
-
-    /// Numbers of the words of which something is known.
-    pub fn known(&self) -> impl Iterator<Item = u32> {
-        let age = self.age;
-        let known = move |(_, word): &(u32, &Word)| word.age == age && word.fact != Fact::Unknown;
-        (0..).zip(&self.words).filter(known).map(|(n, _)| n)
     }
 }
 
@@ -187,12 +212,12 @@ impl State {
     }
 
     fn forget_registers(&mut self) {
-        self.registers = [Fact::Unknown; 16];
+        self.registers = [Fact::UNKNOWN; 16];
         self.registers[usize::from(R15)] = self.instance;
         self.narrow = 0;
         self.values = [0; 16];
-        self.refined = [(0, Fact::Unknown); 2];
-        self.flags = Flags::Unknown;
+        self.refined = [(0, Fact::UNKNOWN); 2];
+        self.flags.value = 0;
     }
 
     pub fn zero_extended(&mut self, registers: u16) {
@@ -276,8 +301,9 @@ impl State {
     }
 
     /// What is known of a word.
+    #[inline]
     pub fn word(&self, number: u32) -> Fact {
-        self.known(WORDS.saturating_add(number), None)
+        self.word_known(number).1
     }
 
     #[inline]
@@ -294,13 +320,20 @@ impl State {
 
     #[inline]
     pub fn load(&mut self, from: u32, to: u8) {
-        let fact = self.word(from);
-        let mut value = self.words.word(from).value;
-        if value == 0 && fact != Fact::Unknown {
+        let (mut value, fact) = self.word_known(from);
+        if value == 0 && fact != Fact::UNKNOWN {
             value = self.new_value();
             self.words.set(from, fact, value);
         }
         self.put(to, fact, value);
+    }
+
+    /// A word's value and what is known of it, as found out last.
+    #[inline]
+    fn word_known(&self, number: u32) -> (Value, Fact) {
+        let Word { value, fact } = self.words.word(number);
+        let more = self.refined.iter().find(|(refined, _)| value != 0 && *refined == value);
+        (value, more.map_or(fact, |(_, fact)| *fact))
     }
 
     /// The value of which more is known when a condition holds (or does not), and the fact.
@@ -324,11 +357,7 @@ impl State {
     pub fn known(&self, location: Location, refined: Option<(Value, Fact)>) -> Fact {
         let (value, mut fact) = match self.registers.get(location as usize) {
             Some(fact) => (self.values[location as usize], *fact),
-            None => {
-                let word = self.words.word(location - WORDS);
-                let more = self.refined.iter().find(|(value, _)| *value == word.value && *value != 0);
-                (word.value, more.map_or(word.fact, |(_, fact)| *fact))
-            }
+            None => self.word_known(location - WORDS),
         };
         if let Some((of, more)) = refined
             && of == value
@@ -344,8 +373,8 @@ impl State {
         self.forget_registers();
         for number in core::mem::take(&mut self.words.callable) {
             let word = self.words.word(number);
-            if let Fact::Callable { table, .. } = word.fact {
-                self.words.set(number, Fact::Slot(table), word.value);
+            if let Some((table, _)) = word.fact.as_callable() {
+                self.words.set(number, Fact::slot(table), word.value);
             }
         }
         self.words.forget(self.depth - 8 * callee.words(), self.depth);

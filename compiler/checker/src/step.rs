@@ -4,10 +4,10 @@
 //! every access and transfer against `spec/sandbox.rules` §10 and §11, and changes the state to what holds afterwards. What it
 //! says of a jump's target is checked against the claims by `lib`.
 
-use crate::fact::{self, Fact, Field, Flags, MAX32, OWN, Reason, Region};
-use crate::form::{Effect, FlagsEffect, Found, Instruction, NONE, Operand, RIP, Transfer};
+use crate::fact::{self, Fact, Field, Flags, MAX32, OWN, Reason, Region, View};
+use crate::form::{Effect, FlagsEffect, IMMEDIATE, Instruction, MEMORY, NONE, Operand, RIP, Transfer, VECTOR};
 use crate::layout::{self, InstanceLayout};
-use crate::module::{Module, Places, Signature};
+use crate::module::{Index, Module, Places, Signature};
 use crate::reject::Place;
 use crate::state::{R15, RAX, RSP, State, bits};
 
@@ -42,7 +42,8 @@ pub enum Next {
 /// What there is to say of memory that is accessed.
 #[derive(Clone, Copy)]
 struct Target {
-    /// What is known of the value from the first byte on; `entry`, if it is sign-extended from a word of a jump table.
+    /// What is known of the value from the first byte on, but in the frame; `entry`, if it is sign-extended from a word of a jump
+    /// table.
     loaded: Fact,
     /// Numbers of the words of the frame that are touched, if any; whether it begins where a word does, and stays inside.
     first: u32,
@@ -54,12 +55,14 @@ struct Target {
     slot: u8,
 }
 
-const NOTHING: Target = Target { loaded: Fact::Unknown, first: 1, last: 0, aligned: false, faults: false, slot: NONE };
+const NOTHING: Target = Target { loaded: Fact::UNKNOWN, first: 1, last: 0, aligned: false, faults: false, slot: NONE };
 
 /// What instructions of one function are judged by.
 pub struct Step<'m> {
     pub module: &'m Module<'m>,
     pub layout: &'m InstanceLayout,
+    /// Where functions begin.
+    pub functions: &'m Index,
     /// The function's own signature.
     pub signature: &'m Signature,
 }
@@ -73,26 +76,41 @@ fn missing<T>(place: Place, what: &'static str) -> Judged<T> {
 impl Step<'_> {
     /// What is known at the function's first instruction. r15 is where the instance's own memory begins.
     pub fn enter(&self, state: &mut State) {
-        let own = Fact::Memory { memory: OWN, max: 0 };
-        state.enter(self.signature, if self.module.own_memory { own } else { Fact::Unknown });
+        let own = Fact::memory(OWN, 0);
+        state.enter(self.signature, if self.module.own_memory { own } else { Fact::UNKNOWN });
+    }
+
+    /// The type of the function that begins at an offset.
+    #[inline]
+    pub fn function_at(&self, offset: u64) -> Option<u32> {
+        let units = self.module.units.get(..self.module.functions)?;
+        units.get(self.functions.find(u32::try_from(offset).ok()?)?).map(|unit| unit.ty)
     }
 
     /// Judges one instruction.
-    #[inline]
     pub fn run(&self, state: &mut State, i: &Instruction) -> Judged<Next> {
+        match i.form.transfer {
+            Transfer::Next => self.ordinary(state, i).map(|faults| Next::Fall { faults }),
+            _ => self.leave(state, i),
+        }
+    }
+
+    /// Judges an instruction that goes elsewhere.
+    #[inline(always)]
+    pub fn leave(&self, state: &mut State, i: &Instruction) -> Judged<Next> {
         Ok(match i.form.transfer {
-            Transfer::Next => Next::Fall { faults: self.ordinary(state, i)? },
-            Transfer::Jump => Next::Jump { target: i.immediate },
-            Transfer::JumpIf => Next::Branch { target: i.immediate, condition: i.form.condition },
+            Transfer::Next => Next::Fall { faults: false },
+            Transfer::Jump => Next::Jump { target: i.target() },
+            Transfer::JumpIf => Next::Branch { target: i.target(), condition: i.form.condition },
             Transfer::JumpRegister => {
-                let Found::Register(register) = i.found(0) else { return Err(Reason::Operands) };
-                let Fact::Target { data, last } = state.register(register) else {
+                let register = i.place(0);
+                let Some((data, last)) = state.register(register).as_target() else {
                     return missing(Place::Register(register.into()), "an entry of a jump table");
                 };
                 Next::Table { data, last }
             }
             Transfer::Call => {
-                self.call(state, self.module.function_at(i.immediate).ok_or(Reason::CallTarget)?)?;
+                self.call(state, self.function_at(i.target()).ok_or(Reason::CallTarget)?)?;
                 Next::Call
             }
             Transfer::CallMemory => {
@@ -100,7 +118,7 @@ impl Step<'_> {
                 Next::Call
             }
             Transfer::Return => {
-                self.leave(state, i)?;
+                self.returns(state, i)?;
                 Next::Return
             }
             Transfer::Trap => Next::Trap,
@@ -110,61 +128,65 @@ impl Step<'_> {
     // -- instructions that go on --
 
     /// Gives whether the instruction may fault in linear memory.
-    fn ordinary(&self, state: &mut State, i: &Instruction) -> Judged<bool> {
-        let (form, operand, to) = (i.form, i.operand(0), i.found(0));
-        if to == Found::Register(RSP) {
+    #[inline(always)]
+    pub fn ordinary(&self, state: &mut State, i: &Instruction) -> Judged<bool> {
+        let (form, operand, to) = (i.form, i.operand(0), i.place(0));
+        if to == RSP {
             return self.move_stack(state, i).map(|()| false);
         }
         let written = operand.is(Operand::WRITTEN);
-        if written && to == Found::Register(R15) {
+        if to == R15 && written {
             return Err(Reason::Role);
         }
         let target = match i.accessed() {
             Some(operand) => self.access(state, i, operand)?,
             None => NOTHING,
         };
-        let flags = match form.flags {
-            FlagsEffect::Kept => state.flags,
-            FlagsEffect::Undefined => Flags::Unknown,
-            FlagsEffect::Compare(a, b) => self.compare(state, i, (a, b), &target),
-        };
-        if matches!(form.effect, Effect::Copy(1)) && operand.width == 8 && i.operand(1).width == 8 {
+        if form.moves {
             // A whole register copied to a register or word, or back, keeps its value.
-            let copied = match (to, i.found(1)) {
-                (Found::Register(to), Found::Register(from)) => Some(state.copy_register(from, to)),
-                (Found::Memory, Found::Register(from)) if target.aligned => Some(state.store(from, target.first)),
-                (Found::Register(to), Found::Memory) if target.aligned => Some(state.load(target.first, to)),
-                _ => None,
-            };
-            if copied.is_some() {
-                state.flags = flags;
-                return Ok(false);
+            let from = i.place(1);
+            match (to, from) {
+                (..16, ..16) => state.copy_register(from, to),
+                (MEMORY, ..16) if target.aligned => state.store(from, target.first),
+                (..16, MEMORY) if target.aligned => state.load(target.first, to),
+                _ => self.assign(state, i, &target),
             }
+            return Ok(target.faults);
         }
-        let result = if matches!(form.effect, Effect::Address) {
-            self.address_value(state, i)?
-        } else {
-            self.result(state, i, &target)
-        };
-        state.flags = flags;
+        // No instruction both changes the flags and selects by them.
+        match form.flags {
+            FlagsEffect::Kept => {}
+            FlagsEffect::Undefined => state.flags.value = 0,
+            FlagsEffect::Compare(a, b) => state.flags = self.compare(state, i, (a, b), &target),
+        }
+        if matches!(form.effect, Effect::Address) {
+            let address = self.address_value(state, i)?;
+            state.set(to, address.low(operand.width));
+            return Ok(false);
+        }
+        self.assign(state, i, &target);
+        Ok(target.faults)
+    }
+
+    /// What an instruction leaves in operand 0 and the registers that it writes besides.
+    fn assign(&self, state: &mut State, i: &Instruction, target: &Target) {
+        let (form, operand, to) = (i.form, i.operand(0), i.place(0));
+        let result = self.result(state, i, target);
         for register in bits(form.implicit | form.implicit32) {
             let whole = form.implicit & 1 << register != 0;
-            state.set(register, if whole { Fact::Unknown } else { Fact::ZERO_EXTENDED });
+            state.set(register, if whole { Fact::UNKNOWN } else { Fact::ZERO_EXTENDED });
         }
         match to {
-            _ if !written => {}
+            _ if !operand.is(Operand::WRITTEN) => {}
             // What is narrower leaves the rest of the register as it was.
-            Found::Register(register) => {
-                state.set(register, if operand.width >= 4 { result.low(operand.width) } else { Fact::Unknown });
-            }
-            Found::Memory => {
-                let whole = target.aligned && !operand.is(Operand::VECTOR) && operand.width == 8;
-                let fact = if whole { result } else { Fact::Unknown };
+            ..16 => state.set(to, if operand.width >= 4 { result.low(operand.width) } else { Fact::UNKNOWN }),
+            VECTOR..MEMORY => {}
+            _ => {
+                let whole = target.aligned && to == MEMORY && operand.width == 8;
+                let fact = if whole { result } else { Fact::UNKNOWN };
                 (target.first..=target.last).for_each(|number| state.words.set(number, fact, 0));
             }
-            _ => {}
         }
-        Ok(target.faults)
     }
 
     fn move_stack(&self, state: &mut State, i: &Instruction) -> Judged<()> {
@@ -174,7 +196,7 @@ impl Step<'_> {
         if by <= 0 || by % 8 != 0 || depth < 0 || depth as u64 >= layout::MAX_FRAME {
             return Err(Reason::StackMove);
         }
-        state.flags = Flags::Unknown;
+        state.flags.value = 0;
         state.words.forget(state.depth, depth as u32);
         state.depth = depth as u32;
         Ok(())
@@ -185,28 +207,28 @@ impl Step<'_> {
         let of = |n: u8| self.operand(state, i, n, target);
         let count = |n: u8| {
             let most = if i.operand(0).width == 8 { 63 } else { 31 };
-            if i.found(n) == Found::Immediate { Some(i.immediate & most) } else { None }
+            if i.place(n) == IMMEDIATE { Some(i.immediate & most) } else { None }
         };
         let fact = match i.form.effect {
-            Effect::Nothing | Effect::Unknown | Effect::Address => Fact::Unknown,
-            Effect::Zero => Fact::Max(0),
+            Effect::Nothing | Effect::Unknown | Effect::Address => Fact::UNKNOWN,
+            Effect::Zero => Fact::max(0),
             Effect::Copy(a) => of(a),
-            Effect::SignExtend(a) => match target.loaded {
-                entry @ Fact::Entry { .. } if i.found(a) == Found::Memory && i.operand(0).width == 8 => entry,
-                _ => Fact::Unknown,
-            },
+            Effect::SignExtend(a) if target.loaded.is_entry() && i.place(a) == MEMORY && i.operand(0).width == 8 => {
+                target.loaded
+            }
+            Effect::SignExtend(_) => Fact::UNKNOWN,
             Effect::Add(a, b) => fact::add(of(a), of(b), self.module),
             Effect::And(a, b) => fact::bit_and(of(a), of(b)),
             Effect::Or(a, b) => fact::bit_or(of(a), of(b)),
             Effect::Xor(a, b) => fact::bit_xor(of(a), of(b)),
-            Effect::ShiftLeft(a, b) => count(b).map_or(Fact::Unknown, |count| fact::shift_left(of(a), count)),
+            Effect::ShiftLeft(a, b) => count(b).map_or(Fact::UNKNOWN, |count| fact::shift_left(of(a), count)),
             Effect::ShiftRight(a, b) => match count(b) {
                 Some(count) => fact::shift_right(of(a), count),
-                None => fact::shift_right_any(of(a), Fact::Unknown),
+                None => fact::shift_right_any(of(a), Fact::UNKNOWN),
             },
             Effect::Select(a, b) => {
-                let chosen = |n: u8, holds: bool| match (i.found(n), state.flags.refine(i.form.condition, holds)) {
-                    (Found::Register(register), Some((value, fact))) if state.value_at(register.into()) == value => fact,
+                let chosen = |n: u8, holds: bool| match (i.place(n), state.flags.refine(i.form.condition, holds)) {
+                    (register @ ..16, Some((value, fact))) if state.value_at(register.into()) == value => fact,
                     _ => of(n),
                 };
                 fact::either(chosen(a, true), chosen(b, false))
@@ -219,30 +241,32 @@ impl Step<'_> {
     #[inline]
     fn operand(&self, state: &State, i: &Instruction, n: u8, target: &Target) -> Fact {
         let width = i.operand(n).width;
-        match i.found(n) {
-            Found::Register(register) => state.register(register).low(width),
-            Found::Memory => target.loaded.low(width),
+        match i.place(n) {
+            register @ ..16 => state.register(register).low(width),
             // The destination says how wide a sign-extended immediate is.
-            Found::Immediate => Fact::Max(if i.operand(0).width == 4 { i.immediate & MAX32 } else { i.immediate }).plain(),
-            Found::Vector => Fact::Unknown,
+            IMMEDIATE => Fact::max(if i.operand(0).width == 4 { i.immediate & MAX32 } else { i.immediate }).plain(),
+            MEMORY if target.aligned => state.word(target.first).low(width),
+            MEMORY => target.loaded.low(width),
+            _ => Fact::UNKNOWN,
         }
     }
 
     fn compare(&self, state: &mut State, i: &Instruction, (a, b): (u8, u8), target: &Target) -> Flags {
         let width = i.operand(a).width;
-        let register = match i.found(a) {
-            Found::Register(register) if register != R15 && width >= 4 => register,
-            _ => return Flags::Unknown,
-        };
+        let register = i.place(a);
+        if register >= R15 || width < 4 {
+            return Flags::default();
+        }
         let now = state.register(register);
-        if let (Found::Memory, Fact::Signature(ty), 4, 0..16) = (i.found(b), now, width, target.slot) {
-            return Flags::Signature { slot: state.value(target.slot), now: state.register(target.slot), ty };
+        if let (MEMORY, Some(ty), 4, 0..16) = (i.place(b), now.as_signature(), width, target.slot) {
+            let (value, now) = (state.value(target.slot), state.register(target.slot));
+            return Flags { value, now, with: Fact::UNKNOWN, signature: Some(ty) };
         }
         let with = self.operand(state, i, b, target);
-        if width == 4 && now.bound() > MAX32 {
-            return Flags::Unknown;
+        if width == 4 && !now.is_narrow() {
+            return Flags::default();
         }
-        Flags::Compared { value: state.value(register), now, with }
+        Flags { value: state.value(register), now, with, signature: None }
     }
 
     // -- accesses --
@@ -255,8 +279,8 @@ impl Step<'_> {
             scale => fact::shift_left(state.register(i.index), scale.into()).plain(),
         };
         match (i.base, i.index) {
-            (RIP, _) => Fact::Unknown,
-            (NONE, NONE) => Fact::Max(0),
+            (RIP, _) => Fact::UNKNOWN,
+            (NONE, NONE) => Fact::max(0),
             (base, NONE) => state.register(base),
             (NONE, _) => index(),
             (base, _) => fact::add(state.register(base), index(), self.module).plain(),
@@ -266,8 +290,9 @@ impl Step<'_> {
     /// What is known of an address that is computed, not accessed.
     fn address_value(&self, state: &State, i: &Instruction) -> Judged<Fact> {
         if i.base == RIP {
-            return match u32::try_from(i.displacement.wrapping_sub(self.module.data_start)) {
-                Ok(offset) if (offset as usize) < self.module.data.len() => Ok(Fact::Data(offset)),
+            let address = i.displacement.wrapping_add(i.end().into());
+            return match u32::try_from(address.wrapping_sub(self.module.data_start)) {
+                Ok(offset) if (offset as usize) < self.module.data.len() => Ok(Fact::data(offset)),
                 _ => Err(Reason::DataAddress),
             };
         }
@@ -277,12 +302,12 @@ impl Step<'_> {
         if (i.base, i.index) == (R15, NONE)
             && let Some((Field::FunctionImport(import), 0)) = self.field(i.displacement, layout::SLOT_SIZE as u32)
         {
-            return Ok(Fact::Import(import));
+            return Ok(Fact::import(import));
         }
         Ok(match (self.address(state, i), i.displacement) {
             (sum, 0) => sum,
-            (sum, ..=MAX32) => fact::add(sum, Fact::Max(i.displacement), self.module).plain(),
-            _ => Fact::Unknown,
+            (sum, ..=MAX32) => fact::add(sum, Fact::max(i.displacement), self.module).plain(),
+            _ => Fact::UNKNOWN,
         })
     }
 
@@ -301,7 +326,7 @@ impl Step<'_> {
             (RSP, _) => return Err(Reason::Frame),
             (R15, NONE) if (displacement as i64) < 0 => {
                 let (field, offset) = self.field(displacement, width as u32).ok_or(Reason::Field)?;
-                let loaded = if offset == 0 { field.holds() } else { Fact::Unknown };
+                let loaded = if offset == 0 { field.holds() } else { Fact::UNKNOWN };
                 let allowed = field.writable() || !written;
                 return if allowed { Ok(Target { loaded, ..NOTHING }) } else { Err(Reason::ReadOnly) };
             }
@@ -316,19 +341,17 @@ impl Step<'_> {
             let faults = matches!(region, Region::Linear(_));
             return Ok(Target { loaded: region.holds(), faults, slot: if signature { i.base } else { NONE }, ..NOTHING });
         }
-        let known = if i.base < 16 { state.register(i.base) } else { Fact::Unknown };
-        match known {
-            Fact::Data(data) if (i.scale, width, displacement) == (2, 4, 0) && i.index != NONE => {
-                let last = state.register(i.index);
-                let region = fact::word(known, last, self.module).ok_or(Reason::DataEdge)?;
-                let last = u32::try_from(last.bound()).map_err(|_| Reason::DataEdge)?;
-                if written && !region.writable(self.module) {
-                    return Err(Reason::ReadOnly);
-                }
-                Ok(Target { loaded: Fact::Entry { data, last }, ..NOTHING })
-            }
-            _ => Err(refused(i, address, known)),
+        let known = if i.base < 16 { state.register(i.base) } else { Fact::UNKNOWN };
+        let Some(data) = known.as_data().filter(|_| (i.scale, width, displacement) == (2, 4, 0) && i.index != NONE) else {
+            return Err(refused(i, address, known));
+        };
+        let last = state.register(i.index);
+        let region = fact::word(known, last, self.module).ok_or(Reason::DataEdge)?;
+        let last = u32::try_from(last.bound()).map_err(|_| Reason::DataEdge)?;
+        if written && !region.writable(self.module) {
+            return Err(Reason::ReadOnly);
         }
+        Ok(Target { loaded: Fact::entry(data, last), ..NOTHING })
     }
 
     /// `[rsp + d]`: in the frame, or in the area that the caller owns; never the return address.
@@ -337,10 +360,11 @@ impl Step<'_> {
         fact::stack(displacement, width, state.depth.into(), self.signature.words().into()).ok_or(Reason::Frame)?;
         let start = displacement as i64 - i64::from(state.depth);
         let number = |at: i64| state.words.number(at).ok_or(Reason::Frame);
-        let (first, last) = (number(start)?, number(start + width as i64 - 1)?);
-        if first == last && start % 8 == 0 {
-            return Ok(Target { loaded: state.word(first), first, last, aligned: true, ..NOTHING });
+        let first = number(start)?;
+        if start & 7 == 0 && width <= 8 {
+            return Ok(Target { first, last: first, aligned: true, ..NOTHING });
         }
+        let last = number(start + width as i64 - 1)?;
         Ok(Target { first: first.min(last), last: first.max(last), ..NOTHING })
     }
 
@@ -368,22 +392,22 @@ impl Step<'_> {
                     Ok(())
                 }
                 Some((Field::FunctionImport(import), offset)) if offset == layout::SLOT_CODE as u32 => {
-                    if state.register(RAX) != Fact::Import(import) {
+                    if state.register(RAX) != Fact::import(import) {
                         return missing(Place::Register(RAX.into()), "the address of the import's slot");
                     }
                     self.call(state, *self.module.import_types.get(import as usize).ok_or(Reason::Type)?)
                 }
                 _ => Err(Reason::CallTarget),
             },
-            (RAX, NONE, CODE) => match state.register(RAX) {
-                Fact::Callable { ty, .. } => self.call(state, ty),
-                _ => missing(Place::Register(RAX.into()), "the address of a slot with a checked signature"),
+            (RAX, NONE, CODE) => match state.register(RAX).as_callable() {
+                Some((_, ty)) => self.call(state, ty),
+                None => missing(Place::Register(RAX.into()), "the address of a slot with a checked signature"),
             },
             _ => Err(Reason::CallTarget),
         }
     }
 
-    fn leave(&self, state: &State, i: &Instruction) -> Judged<()> {
+    fn returns(&self, state: &State, i: &Instruction) -> Judged<()> {
         if state.depth != 0 || i.immediate != u64::from(self.signature.pop()) {
             return Err(Reason::Return);
         }
@@ -412,14 +436,14 @@ fn zero_extended(state: &State, places: &Places, from: i64, what: &'static str) 
 /// Why there is no region for an access.
 #[cold]
 fn refused(i: &Instruction, address: Fact, known: Fact) -> Reason {
-    match address {
-        Fact::Memory { .. } if i.displacement as i64 >= 0 => Reason::Reservation,
-        Fact::Table(_) => Reason::TableHeader,
-        Fact::Slot(_) | Fact::Callable { .. } => Reason::SlotEdge,
-        Fact::Cell(_) => Reason::CellEdge,
-        Fact::Data(_) => Reason::DataEdge,
+    match address.view() {
+        View::Memory { .. } if i.displacement as i64 >= 0 => Reason::Reservation,
+        View::Table(_) => Reason::TableHeader,
+        View::Slot(_) | View::Callable { .. } => Reason::SlotEdge,
+        View::Cell(_) => Reason::CellEdge,
+        View::Data(_) => Reason::DataEdge,
         // Name the register whose fact is missing: the index under a known base, else the base.
-        _ if matches!(known, Fact::Memory { .. }) && i.index != NONE => {
+        _ if known.is_memory() && i.index != NONE => {
             Reason::missing(i.index, "a bound that keeps the access in the reservation")
         }
         _ => Reason::missing(i.base, "the address of something that may be accessed"),

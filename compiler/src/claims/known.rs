@@ -1,7 +1,7 @@
 //! What is known at a label, joined over the ways there.
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use vwasm_checker::fact::{Fact, Value, either, implies};
+use vwasm_checker::fact::{Fact, Value, View, either, implies};
 use vwasm_checker::state::{R15, State, WORDS};
 
 /// What is known at a label.
@@ -18,9 +18,9 @@ impl Known {
     /// What is known on the first way to a label; `words` are those that matter.
     pub fn new(state: &State, taken: Option<(Value, Fact)>, words: impl Iterator<Item = u32>, copies: bool) -> Known {
         let of = |location: u32| state.known(location, taken);
-        let words = words.map(|word| (word, of(WORDS + word))).filter(|(_, fact)| *fact != Fact::Unknown).collect();
+        let words = words.map(|word| (word, of(WORDS + word))).filter(|(_, fact)| *fact != Fact::UNKNOWN).collect();
         // What r15 holds needs no claim.
-        let registers = core::array::from_fn(|n| if n == usize::from(R15) { Fact::Unknown } else { of(n as u32) });
+        let registers = core::array::from_fn(|n| if n == usize::from(R15) { Fact::UNKNOWN } else { of(n as u32) });
         let mut known = Known { registers, words, depth: state.depth, values: Vec::new() };
         if copies {
             known.values = known.shared(state);
@@ -34,21 +34,21 @@ impl Known {
         let mut weaken = |fact: &mut Fact, other: Fact| {
             let mut joined = either(*fact, other).plain();
             // A bound that grows on the way back is given up, or the rounds would follow it.
-            if back && joined != *fact && matches!(joined, Fact::Max(_) | Fact::Memory { .. }) {
-                joined = if implies(joined, Fact::ZERO_EXTENDED) { Fact::ZERO_EXTENDED } else { Fact::Unknown };
+            if back && joined != *fact && matches!(joined.view(), View::Max(_) | View::Memory { .. }) {
+                joined = if implies(joined, Fact::ZERO_EXTENDED) { Fact::ZERO_EXTENDED } else { Fact::UNKNOWN };
             }
             changed |= joined != *fact;
             *fact = joined;
         };
         for (register, fact) in (0..).zip(&mut self.registers) {
-            if *fact != Fact::Unknown {
+            if *fact != Fact::UNKNOWN {
                 weaken(fact, state.known(register, taken));
             }
         }
         for (word, fact) in &mut self.words {
             weaken(fact, state.known(WORDS + *word, taken));
         }
-        self.words.retain(|(_, fact)| *fact != Fact::Unknown);
+        self.words.retain(|(_, fact)| *fact != Fact::UNKNOWN);
         let values = !self.values.is_empty() && self.join_values(state);
         changed || values
     }
@@ -57,7 +57,7 @@ impl Known {
     pub fn enter(&self, state: &mut State) {
         state.forget();
         state.depth = self.depth;
-        let known = (0..).zip(&self.registers).filter(|(_, fact)| **fact != Fact::Unknown);
+        let known = (0..).zip(&self.registers).filter(|(_, fact)| **fact != Fact::UNKNOWN);
         known.for_each(|(register, fact)| state.claim(register, *fact));
         self.words.iter().for_each(|&(word, fact)| state.words.set(word, fact, 0));
         self.copies().into_iter().for_each(|(place, other)| state.same(place, other));
@@ -75,7 +75,7 @@ impl Known {
 
     /// The places of which something is known and which share their value with another.
     fn shared(&self, state: &State) -> Vec<(u32, u32)> {
-        let places = (0..16).filter(|place| self.registers[*place as usize] != Fact::Unknown);
+        let places = (0..16).filter(|place| self.registers[*place as usize] != Fact::UNKNOWN);
         let places = places.chain(self.words.iter().map(|(word, _)| WORDS + word));
         let values: Vec<(u32, u32)> =
             places.map(|place| (place, state.value_at(place))).filter(|(_, value)| *value != 0).collect();

@@ -12,11 +12,10 @@ mod write;
 use known::Known;
 use need::{Row, Rows};
 use rustc_hash::FxHashMap;
+use vwasm_checker::Checker;
 use vwasm_checker::claims::{Claim, Claims, Label};
-use vwasm_checker::fact::{Fact, Value, implies};
+use vwasm_checker::fact::{Fact, Value, View, implies};
 use vwasm_checker::form::{FlagsEffect, Found, Instruction, NONE, Operand, Transfer, decode};
-use vwasm_checker::layout::InstanceLayout;
-use vwasm_checker::module::Module;
 use vwasm_checker::state::{RAX, RSP, State, WORDS};
 use vwasm_checker::step::{Next, Step};
 pub use write::{write, write_number};
@@ -65,15 +64,8 @@ pub struct Analysis<'m> {
 }
 
 /// The claims of unit `number`; `targets` are the code offsets that its jump tables hold, `frame` its frame's size.
-pub fn claims(
-    module: &Module<'_>,
-    layout: &InstanceLayout,
-    number: usize,
-    targets: &[u32],
-    frame: u32,
-    thorough: bool,
-) -> Option<Vec<u8>> {
-    let mut analysis = Analysis::new(module, layout, number, targets, frame, thorough)?;
+pub fn claims(checker: &Checker<'_>, number: usize, targets: &[u32], frame: u32, thorough: bool) -> Option<Vec<u8>> {
+    let mut analysis = Analysis::new(checker, number, targets, frame, thorough)?;
     let live = need::live(&analysis);
     analysis.forward(&live);
     let need = if thorough { live } else { need::needed(&analysis) };
@@ -81,24 +73,17 @@ pub fn claims(
 }
 
 impl<'m> Analysis<'m> {
-    fn new(
-        module: &'m Module<'m>,
-        layout: &'m InstanceLayout,
-        number: usize,
-        targets: &[u32],
-        frame: u32,
-        thorough: bool,
-    ) -> Option<Analysis<'m>> {
-        let unit = module.units.get(number)?;
-        let signature = module.types.get(unit.ty as usize)?;
-        let code = module.code.get(..unit.end as usize)?;
+    fn new(checker: &'m Checker<'m>, number: usize, targets: &[u32], frame: u32, thorough: bool) -> Option<Analysis<'m>> {
+        let step = checker.step(number)?;
+        let unit = step.module.units.get(number)?;
+        let code = step.module.code.get(..unit.end as usize)?;
         let mut items = Vec::with_capacity((unit.end - unit.start) as usize / 4);
         let mut labels = targets.to_vec();
         let mut at = unit.start;
         while at < unit.end {
             let instruction = decode(code, at).ok()?;
             if matches!(instruction.form.transfer, Transfer::Jump | Transfer::JumpIf) {
-                labels.push(u32::try_from(instruction.immediate).ok()?);
+                labels.push(u32::try_from(instruction.target()).ok()?);
             }
             at += u32::from(instruction.length);
             items.push(Item { instruction, word: None, label: None, exact: false, depends: false, callee: None });
@@ -107,7 +92,7 @@ impl<'m> Analysis<'m> {
         labels.dedup();
         let numbers: FxHashMap<u32, u32> = labels.iter().zip(0..).map(|(&offset, n)| (offset, n)).collect();
         let mut analysis = Analysis {
-            step: Step { module, layout, signature },
+            step,
             start: unit.start,
             frame,
             items,
@@ -161,7 +146,7 @@ impl<'m> Analysis<'m> {
         for (item, word) in self.items.iter_mut().zip(found) {
             item.word = word.and_then(|word| words.binary_search(&word).ok()).map(|n| n as u32);
             if matches!(item.instruction.form.transfer, Transfer::Jump | Transfer::JumpIf) {
-                item.label = self.numbers.get(&(item.instruction.immediate as u32)).copied();
+                item.label = self.numbers.get(&(item.instruction.target() as u32)).copied();
             }
         }
         self.words = words;
@@ -204,7 +189,8 @@ impl<'m> Analysis<'m> {
             self.note(n, state);
             let Ok(next) = self.step.run(state, &instruction) else { return false };
             if let Found::Register(number) = instruction.found(0) {
-                self.items[n].exact = !matches!(state.register(number), Fact::ZERO_EXTENDED | Fact::Unknown);
+                let fact = state.register(number);
+                self.items[n].exact = fact != Fact::ZERO_EXTENDED && fact != Fact::UNKNOWN;
             }
             match next {
                 Next::Fall { .. } | Next::Call => {}
@@ -263,21 +249,21 @@ impl<'m> Analysis<'m> {
         let instruction = &self.items[n].instruction;
         let of = |operand: u8| match instruction.found(operand) {
             Found::Register(number) => state.register(number),
-            _ => Fact::Unknown,
+            _ => Fact::UNKNOWN,
         };
         let depends = match instruction.form.flags {
             FlagsEffect::Compare(a, b) => {
-                let told = |fact: Fact| !matches!(fact, Fact::Unknown | Fact::ZERO_EXTENDED);
-                matches!(of(a), Fact::Signature(_)) || told(of(b))
+                let told = |fact: Fact| fact != Fact::UNKNOWN && fact != Fact::ZERO_EXTENDED;
+                matches!(of(a).view(), View::Signature(_)) || told(of(b))
             }
             _ => false,
         };
         let module = self.step.module;
         let callee = match instruction.form.transfer {
-            Transfer::Call => module.function_at(instruction.immediate),
-            Transfer::CallMemory => match state.register(RAX) {
-                Fact::Callable { ty, .. } => Some(ty),
-                Fact::Import(import) => module.import_types.get(import as usize).copied(),
+            Transfer::Call => self.step.function_at(instruction.target()),
+            Transfer::CallMemory => match state.register(RAX).view() {
+                View::Callable { ty, .. } => Some(ty),
+                View::Import(import) => module.import_types.get(import as usize).copied(),
                 _ => None,
             },
             _ => None,
@@ -307,10 +293,10 @@ impl<'m> Analysis<'m> {
         // Whether "zero-extended" is all that is said.
         let plain = |fact: Fact| {
             fact == Fact::ZERO_EXTENDED
-                || !self.thorough && matches!(fact, Fact::Max(_)) && implies(fact, Fact::ZERO_EXTENDED)
+                || !self.thorough && matches!(fact.view(), View::Max(_)) && implies(fact, Fact::ZERO_EXTENDED)
         };
         for (register, &fact) in (0..).zip(&known.registers) {
-            if fact == Fact::Unknown || !self.thorough && !need.has(register) {
+            if fact == Fact::UNKNOWN || !self.thorough && !need.has(register) {
                 continue;
             }
             if plain(fact) {
@@ -321,11 +307,15 @@ impl<'m> Analysis<'m> {
         }
         for &(word, fact) in &known.words {
             let number = self.words.binary_search(&word).unwrap_or(0) as u32;
-            if fact == Fact::Unknown || !need.has(16 + number) {
+            if fact == Fact::UNKNOWN || !need.has(16 + number) {
                 continue;
             }
             if plain(fact) {
-                claims.words.push(word);
+                let (chunk, bit) = (word / 64, 1 << (word % 64));
+                match claims.words.get_mut(label.first_word as usize..).and_then(<[_]>::last_mut) {
+                    Some((last, bits)) if *last == chunk => *bits |= bit,
+                    _ => claims.words.push((chunk, bit)),
+                }
             } else {
                 claims.facts.push((WORDS + word, Claim::Fact(fact)));
             }

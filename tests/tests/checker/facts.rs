@@ -1,28 +1,25 @@
 //! The checker's judgement of one instruction on silicon: facts that are true of a state before it, and the registers and flags
 //! that the CPU leaves, of which the facts afterwards must be true.
 
-use vwasm_checker::fact::{Fact, MAX32};
+use vwasm_checker::fact::{Fact, MAX32, View};
 use vwasm_checker::form::decode;
-use vwasm_checker::layout::{InstanceLayout, InstanceShape};
+use vwasm_checker::layout::InstanceShape;
 use vwasm_checker::state::{R15, RSP, State as Known};
-use vwasm_checker::step::Step;
-use vwasm_checker::{Module, Signature};
+use vwasm_checker::{Checker, Module, Signature, Unit};
 use vwasm_tests::model::State;
 use vwasm_tests::random::Random;
 
 pub struct Judge {
     module: Module<'static>,
-    layout: InstanceLayout,
-    signature: Signature,
 }
 
 /// Whether a fact is true of a value; memory 0 begins at `start`.
 fn holds(fact: Fact, value: u64, start: u64) -> bool {
-    match fact {
-        Fact::Unknown => true,
-        Fact::Max(bound) => value <= bound,
-        Fact::OffsetMax(bound) => value % 16 == 0 && value / 16 <= bound,
-        Fact::Memory { memory: 0, max } => value.wrapping_sub(start) <= max,
+    match fact.view() {
+        View::Unknown => true,
+        View::Max(bound) => value <= bound,
+        View::OffsetMax(bound) => value % 16 == 0 && value / 16 <= bound,
+        View::Memory { memory: 0, max } => value.wrapping_sub(start) <= max,
         _ => false,
     }
 }
@@ -31,13 +28,13 @@ fn holds(fact: Fact, value: u64, start: u64) -> bool {
 fn some(value: u64, start: u64, random: &mut Random) -> Fact {
     let slack = random.bits(64) >> random.below(64);
     match random.below(8) {
-        0 => Fact::Unknown,
-        1 if value % 16 == 0 => Fact::OffsetMax((value / 16).saturating_add(slack)),
+        0 => Fact::UNKNOWN,
+        1 if value % 16 == 0 => Fact::offset_max((value / 16).saturating_add(slack)),
         2 if value <= MAX32 => Fact::ZERO_EXTENDED,
         // Any value is at some distance from the start; far ones let nothing be accessed.
-        3 | 4 => Fact::Memory { memory: 0, max: value.wrapping_sub(start).saturating_add(slack >> 48) },
-        5 => Fact::Max(value),
-        _ => Fact::Max(value.saturating_add(slack)).plain(),
+        3 | 4 => Fact::memory(0, value.wrapping_sub(start).saturating_add(slack >> 48)),
+        5 => Fact::max(value),
+        _ => Fact::max(value.saturating_add(slack)).plain(),
     }
 }
 
@@ -60,24 +57,22 @@ fn condition(number: u8, flags: u64) -> bool {
 
 impl Judge {
     pub fn new() -> Judge {
-        let shape = InstanceShape::default();
-        let signature = Signature::default();
         let module = Module {
-            code: &[],
+            code: &[0xc3],
             data: &[],
-            data_start: 0,
-            types: vec![signature.clone()],
-            units: Vec::new(),
+            data_start: 1,
+            types: vec![Signature::default()],
+            units: vec![Unit { start: 0, end: 1, ty: 0, thunk: true }],
             functions: 0,
             import_types: Vec::new(),
             tables: Vec::new(),
             global_imports: Vec::new(),
             own_memory: false,
-            shape,
+            shape: InstanceShape { types: 1, ..InstanceShape::default() },
             sites: &[],
             claims: &[],
         };
-        Judge { module, layout: InstanceLayout::new(&shape).expect("an instance"), signature }
+        Judge { module }
     }
 
     /// Judges an instruction that led from one state to another without a fault; whether the checker had anything to say.
@@ -89,7 +84,8 @@ impl Judge {
         random: &mut Random,
     ) -> Result<bool, String> {
         let mut known = Known::default();
-        let step = Step { module: &self.module, layout: &self.layout, signature: &self.signature };
+        let checker = Checker::new(&self.module).expect("a module");
+        let step = checker.step(0).expect("a signature");
         step.enter(&mut known);
         known.depth = 1 << 16;
         for (number, &value) in (0..).zip(&before.gpr) {

@@ -12,7 +12,7 @@ use vwasm::ir::Type;
 use vwasm::lower::convention::Convention;
 use vwasm_checker::claims::Claims;
 use vwasm_checker::layout::{InstanceLayout, InstanceShape, TrapCode};
-use vwasm_checker::{Class, Module, Reason, Rejection, Signature, Unit, check};
+use vwasm_checker::{Checker, Class, Module, Reason, Rejection, Signature, Unit, check};
 
 pub const SHAPE: InstanceShape = InstanceShape {
     memory_imports: 0,
@@ -194,9 +194,9 @@ impl Built {
     pub fn verdict(&self, data: &[u8]) -> Result<(), Rejection> {
         let mut verdict = Ok(());
         for thorough in [false, true] {
-            verdict = self.verdict_with(data, &|module, fields, number| {
+            verdict = self.verdict_with(data, &|checker, number| {
                 let targets: Vec<u32> = if number == 0 { self.targets.clone() } else { Vec::new() };
-                let made = claims(module, fields, number, &targets, self.frame, thorough);
+                let made = claims(checker, number, &targets, self.frame, thorough);
                 made.unwrap_or_else(|| write(&Claims::default(), 0, 0))
             });
             if verdict.is_ok() {
@@ -206,12 +206,7 @@ impl Built {
         verdict
     }
 
-    pub fn verdict_with(
-        &self,
-        data: &[u8],
-        make: &dyn Fn(&Module<'_>, &InstanceLayout, usize) -> Vec<u8>,
-    ) -> Result<(), Rejection> {
-        let fields = InstanceLayout::new(&SHAPE).expect("a small instance");
+    pub fn verdict_with(&self, data: &[u8], make: &dyn Fn(&Checker<'_>, usize) -> Vec<u8>) -> Result<(), Rejection> {
         let mut sites: Vec<[u32; 3]> = Vec::new();
         for unit in &self.units[5..] {
             let bytes = &self.code[unit.start as usize..unit.end as usize];
@@ -224,8 +219,9 @@ impl Built {
         let mut all = Vec::new();
         {
             let module = self.module(data, &[], &[]);
+            let checker = Checker::new(&module)?;
             for number in 0..self.units.len() {
-                let claims = if number < 5 { make(&module, &fields, number) } else { Vec::new() };
+                let claims = if number < 5 { make(&checker, number) } else { Vec::new() };
                 write_number(&mut all, claims.len() as u64);
                 all.extend_from_slice(&claims);
             }
