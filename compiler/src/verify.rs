@@ -119,7 +119,6 @@ pub fn describe<'a>(manifest: &'a Manifest, code: &'a [u8], data: &'a [u8], clai
         global_imports,
         own_memory: !manifest.memories.is_empty(),
         shape,
-        sites: &manifest.sites,
         claims,
     })
 }

@@ -202,8 +202,8 @@ pub(crate) fn is_guest(store: &Store, pc: u64) -> bool {
     store.modules.iter().any(|module| module.contains(pc as usize))
 }
 
-/// The trap that a fault in guest code means, if it is one: a `ud2` that is listed, an access that is listed with its address in
-/// a memory's reservation, or any access in the guard below the guest stack.
+/// The trap that a fault in guest code means, if it is one: a `ud2`, an access in a memory's reservation, or one in the guard
+/// below the guest stack. The sites say which trap a `ud2` is, nothing more: nobody checks them.
 pub(crate) fn meaning(store: &Store, signal: usize, pc: u64, address: u64) -> Option<TrapCode> {
     let module = store.modules.iter().find(|module| module.contains(pc as usize))?;
     let offset = (pc - module.code as u64) as u32;
@@ -212,14 +212,13 @@ pub(crate) fn meaning(store: &Store, signal: usize, pc: u64, address: u64) -> Op
         if guard.contains(&address) {
             return Some(TrapCode::CallStackExhausted);
         }
-        let (code, _) = site_at(module, offset)?;
         let inside = store.regions.iter().any(|region| region.contains(address as usize));
-        return TrapCode::from_number(code as u8).filter(|code| inside && *code == TrapCode::OutOfBoundsMemoryAccess);
+        return inside.then_some(TrapCode::OutOfBoundsMemoryAccess);
     }
     if signal == SIGFPE {
         // The compiler tests divisors; code that does not is stopped all the same.
         return Some(TrapCode::IntegerDivideByZero);
     }
-    let (code, _) = site_at(module, offset)?;
-    TrapCode::from_number(code as u8).filter(|_| signal == SIGILL)
+    let listed = site_at(module, offset).and_then(|(code, _)| TrapCode::from_number(code as u8));
+    (signal == SIGILL).then_some(listed.unwrap_or(TrapCode::Unreachable))
 }

@@ -167,7 +167,6 @@ const BREAKS: [Break; 32] = [
             }
         })
     }),
-    ("faulting accesses are not listed", |code| accesses(code, |amode| amode.site = NO_SITE)),
     ("i32 loads read 64 bits", |code| {
         machine(code, |inst| {
             if let Inst::Load32 { dst, m } = *inst {

@@ -65,7 +65,6 @@ fn with_code<'a>(module: &Checked<'a>, code: &'a [u8]) -> Checked<'a> {
         global_imports: module.global_imports.clone(),
         own_memory: module.own_memory,
         shape: module.shape,
-        sites: module.sites,
         claims: module.claims,
     }
 }

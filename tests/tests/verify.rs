@@ -304,18 +304,6 @@ fn false_manifests_are_seen() {
             "more than one memory",
         ),
         ("no CPU features", |m| m.features = 0, "CPU features"),
-        ("no sites", |m| m.sites = Default::default(), "not listed"),
-        (
-            "a site that is no trap",
-            |m| {
-                let at = m.functions[0].code;
-                let mut s = at.to_le_bytes().to_vec();
-                s.extend([1, 0, 0, 0, 0, 0, 0, 0]);
-                s.extend_from_slice(&m.sites);
-                m.sites = s.into()
-            },
-            "site",
-        ),
         ("a stack without end", |m| m.grants.stack_size = u64::MAX, "stack"),
     ];
     let file = program();

@@ -110,7 +110,7 @@ impl Emitter<'_> {
             (None, Some(_)) => false,
         });
         let apart = apart.map(kind);
-        let bounds = facts.iter().filter(|fact| !constant(fact) && second(fact).is_some()).map(|fact| {
+        let bounds = facts.iter().filter(|fact| fact.most.is_some() && second(fact).is_some()).map(|fact| {
             let (kind, most) = (kind(fact), fact.most.as_ref().map(|most| self.printer.print(most)));
             let numbers = self.numbers(fact, &format_ident!("self"));
             quote!(if self.kind() == #kind { #numbers return #most; })

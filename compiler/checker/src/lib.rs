@@ -30,7 +30,7 @@ pub mod layout {
 }
 
 pub use fact::Reason;
-pub use module::{Class, Module, Signature, Site, Unit};
+pub use module::{Class, Module, Signature, Unit};
 pub use reject::{Place, Rejection};
 
 use alloc::vec::Vec;
@@ -95,8 +95,7 @@ impl<'m> Checker<'m> {
             && module.units.len().checked_sub(module.functions) == Some(module.types.len())
             && module.code.len() as u64 <= module.data_start
             && module.data_start <= i32::MAX as u64
-            && module.data_start + module.data.len() as u64 <= i32::MAX as u64
-            && module.sites.len() % 12 == 0;
+            && module.data_start + module.data.len() as u64 <= i32::MAX as u64;
         if !consistent {
             return Err(whole(Reason::Shape));
         }
@@ -122,15 +121,6 @@ impl<'m> Checker<'m> {
         }
         if module.code[end as usize..].iter().any(|byte| *byte != 0xcc) {
             return Err(Rejection { unit: None, offset: end, length: 0, reason: Reason::Padding });
-        }
-        // Sites ascend, and each lies in the code.
-        let mut last = (0, 0);
-        for n in 0..module.sites.len() / 12 {
-            let site = module.site(n);
-            if (site.offset, site.code) < last || site.offset as usize >= module.code.len() {
-                return Err(Rejection { unit: None, offset: site.offset, length: 0, reason: Reason::Site });
-            }
-            last = (site.offset, site.code);
         }
         Ok(Checker { module, layout, functions, entries: AtomicU64::new(0) })
     }
@@ -163,18 +153,13 @@ impl<'m> Checker<'m> {
         let rejected = |offset: u32, length: u32, reason| Rejection { unit: Some(number), offset, length, reason };
         let step = self.step(number).ok_or(rejected(0, 0, Reason::Units))?;
         let unit = self.module.units[number];
-        let mut sites = Sites::new(self.module, unit.start);
         if unit.thunk {
             let (signature, found) = (step.signature, &self.module.code[unit.start as usize..unit.end as usize]);
             let thunk = thunk::thunk(signature.parameters.words.len(), signature.results.words.len());
             let thunk = thunk.ok_or(rejected(unit.start, 0, Reason::Thunk))?;
-            if found != thunk.code {
-                let same = found.iter().zip(&thunk.code).take_while(|(found, expected)| found == expected).count();
-                return Err(rejected(unit.start + same as u32, 0, Reason::Thunk));
-            }
-            let returns_to = unit.start + thunk.returns_to;
-            let only = sites.at(returns_to, Next::Call, true).and_then(|()| sites.none_before(unit.end));
-            return only.map(|()| Accepted::default()).map_err(|reason| rejected(returns_to, 0, reason));
+            let same = found.iter().zip(&thunk.code).take_while(|(found, expected)| found == expected).count();
+            let accepted = if found == thunk.code { Some(Accepted::default()) } else { None };
+            return accepted.ok_or(rejected(unit.start + same as u32, 0, Reason::Thunk));
         }
         let Scratch { state, claims: known } = scratch;
         // So many bytes cannot name more values than there are numbers for.
@@ -184,18 +169,8 @@ impl<'m> Checker<'m> {
         claimed.ok_or(rejected(unit.start, 0, Reason::Claims))?;
         step.enter(state);
         let most_cleared = MOST_CLEARED * size;
-        let entries = &self.entries;
-        let mut function = Function {
-            step,
-            claims: known,
-            sites,
-            next_label: 0,
-            look: 0,
-            reachable: true,
-            returns_to: u32::MAX,
-            compared: 0,
-            entries,
-        };
+        let (claims, entries) = (&*known, &self.entries);
+        let mut function = Function { step, claims, entries, next_label: 0, look: 0, reachable: true, compared: 0 };
         let mut accepted = Accepted::default();
         let (code, mut at) = (&self.module.code[..unit.end as usize], unit.start);
         let mut instruction = Instruction::default();
@@ -215,19 +190,14 @@ impl<'m> Checker<'m> {
             accepted.instructions += 1;
             at = instruction.end();
         }
-        let ended = if function.reachable {
-            Err(Reason::FallsOff)
-        } else if function.next_label != function.claims.labels.len() {
-            Err(Reason::LabelMissed)
-        } else {
-            function.sites.none_before(unit.end)
-        };
-        ended.map(|()| accepted).map_err(|reason| rejected(unit.end, 0, reason))
+        let no = |reason| Err(rejected(unit.end, 0, reason));
+        match function.next_label == function.claims.labels.len() {
+            _ if function.reachable => no(Reason::FallsOff),
+            true => Ok(accepted),
+            false => no(Reason::LabelMissed),
+        }
     }
 }
-
-/// The code of a fault in linear memory.
-const FAULT: u32 = layout::TrapCode::OutOfBoundsMemoryAccess as u32;
 
 /// How many claims of one function are compared at most. Many branches to one label with many claims ask for the square of
 /// their size.
@@ -241,14 +211,11 @@ const MOST_CLEARED: u64 = 16;
 struct Function<'a> {
     step: Step<'a>,
     claims: &'a Claims,
-    sites: Sites<'a>,
     next_label: usize,
     /// From here on an instruction may be a label, or is not reachable.
     look: u32,
     /// Whether anything goes to the next instruction.
     reachable: bool,
-    /// Where the last call returns to.
-    returns_to: u32,
     /// Claims compared so far.
     compared: u64,
     /// Jump table entries read so far, of the whole module.
@@ -299,26 +266,20 @@ impl Function<'_> {
         Ok(())
     }
 
-    /// Judges an instruction, checks the ways out of it and what is listed of it, and leaves what is known on the way to the
-    /// next one.
+    /// Judges an instruction, checks the ways out of it, and leaves what is known on the way to the next one.
     #[inline(always)]
     fn instruction(&mut self, state: &mut State, instruction: &Instruction) -> Result<(), Reason> {
-        if instruction.form.transfer != Transfer::Next {
-            return self.leaves(state, instruction);
+        if instruction.form.transfer == Transfer::Next {
+            self.step.ordinary(state, instruction)
+        } else {
+            self.leaves(state, instruction)
         }
-        let faults = self.step.ordinary(state, instruction)?;
-        if faults | (self.sites.site.offset <= instruction.at) {
-            self.sites.at(instruction.at, Next::Fall { faults }, instruction.at == self.returns_to)?;
-        }
-        Ok(())
     }
 
     fn leaves(&mut self, state: &mut State, instruction: &Instruction) -> Result<(), Reason> {
-        let (next, returned) = (self.step.leave(state, instruction)?, instruction.at == self.returns_to);
+        let next = self.step.leave(state, instruction)?;
         match next {
-            Next::Fall { .. } => {}
-            Next::Call => self.returns_to = instruction.end(),
-            Next::Return | Next::Trap => {}
+            Next::Fall | Next::Call | Next::Return | Next::Trap => {}
             Next::Jump { target } => self.goes_to(state, None, target)?,
             Next::Branch { target, condition } => {
                 self.goes_to(state, state.refined(condition, true), target)?;
@@ -343,11 +304,8 @@ impl Function<'_> {
                 }
             }
         }
-        if !matches!(next, Next::Branch { .. } | Next::Call) {
+        if !matches!(next, Next::Fall | Next::Branch { .. } | Next::Call) {
             (self.reachable, self.look) = (false, 0);
-        }
-        if matches!(next, Next::Trap) | (self.sites.site.offset <= instruction.at) {
-            self.sites.at(instruction.at, next, returned)?;
         }
         Ok(())
     }
@@ -402,44 +360,4 @@ fn implied(state: &State, refined: Option<(Value, Fact)>, label: &Label, claims:
         }
     }
     Ok(())
-}
-
-/// The listed sites, in step with the instructions.
-struct Sites<'m> {
-    module: &'m Module<'m>,
-    next: usize,
-    /// The next site; one beyond all code if there is none.
-    site: Site,
-}
-
-impl<'m> Sites<'m> {
-    fn new(module: &'m Module<'m>, start: u32) -> Sites<'m> {
-        let next = module.site_from(start);
-        Sites { module, next, site: module.site(next) }
-    }
-
-    /// Takes the sites up to an instruction: its trap or fault must be among them, and nothing else but a return address.
-    fn at(&mut self, offset: u32, next: Next, after_call: bool) -> Result<(), Reason> {
-        let mut missing = matches!(next, Next::Trap | Next::Fall { faults: true });
-        while self.site.offset <= offset {
-            let fits = match (self.site.code, next) {
-                _ if self.site.offset < offset => false,
-                (0, _) => after_call,
-                (FAULT, Next::Fall { faults }) => faults,
-                (code, Next::Trap) => u8::try_from(code).ok().and_then(layout::TrapCode::from_number).is_some(),
-                _ => false,
-            };
-            if !fits {
-                return Err(Reason::Site);
-            }
-            missing &= self.site.code == 0;
-            self.next += 1;
-            self.site = self.module.site(self.next);
-        }
-        if missing { Err(Reason::SiteMissing) } else { Ok(()) }
-    }
-
-    fn none_before(&self, end: u32) -> Result<(), Reason> {
-        if self.site.offset < end { Err(Reason::Site) } else { Ok(()) }
-    }
 }

@@ -77,13 +77,6 @@ pub struct Unit {
     pub thunk: bool,
 }
 
-/// A place the runtime asks about: a trap or faulting access (its code), or a return address (code 0).
-#[derive(Clone, Copy, Debug)]
-pub struct Site {
-    pub offset: u32,
-    pub code: u32,
-}
-
 /// Everything that is checked.
 pub struct Module<'a> {
     pub code: &'a [u8],
@@ -103,8 +96,6 @@ pub struct Module<'a> {
     /// Whether linear memory begins at r15.
     pub own_memory: bool,
     pub shape: InstanceShape,
-    /// Records {code offset, code, Wasm offset} of 32-bit words, by offset.
-    pub sites: &'a [u8],
     /// The compiler's claims (see `claims`), not trusted.
     pub claims: &'a [u8],
 }
@@ -122,20 +113,6 @@ impl Module<'_> {
 
     pub fn data_size(&self) -> u64 {
         self.data.len() as u64
-    }
-
-    /// The site with a number; behind the last one none is in the code.
-    #[inline]
-    pub fn site(&self, n: usize) -> Site {
-        let word = |bytes: &[u8]| bytes.first_chunk().map_or(u32::MAX, |bytes| u32::from_le_bytes(*bytes));
-        let record = self.sites.as_chunks::<12>().0.get(n).unwrap_or(&[u8::MAX; 12]);
-        Site { offset: word(&record[..4]), code: word(&record[4..8]) }
-    }
-
-    /// Number of the first site at or behind an offset.
-    pub fn site_from(&self, offset: u32) -> usize {
-        let before = |record: &[u8; 12]| u32::from_le_bytes([record[0], record[1], record[2], record[3]]) < offset;
-        self.sites.as_chunks().0.partition_point(before)
     }
 }
 

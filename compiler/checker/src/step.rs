@@ -14,10 +14,8 @@ use crate::state::{R15, RAX, RSP, State, bits};
 /// Where control goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// To the next instruction only; it may fault in linear memory.
-    Fall {
-        faults: bool,
-    },
+    /// To the next instruction only.
+    Fall,
     /// To a place in this function (an offset in the code).
     Jump {
         target: u64,
@@ -49,13 +47,11 @@ struct Target {
     first: u32,
     last: u32,
     aligned: bool,
-    /// It is linear memory.
-    faults: bool,
     /// The register that points at a slot, if this is the slot's signature.
     slot: u8,
 }
 
-const NOTHING: Target = Target { loaded: Fact::UNKNOWN, first: 1, last: 0, aligned: false, faults: false, slot: NONE };
+const NOTHING: Target = Target { loaded: Fact::UNKNOWN, first: 1, last: 0, aligned: false, slot: NONE };
 
 /// What instructions of one function are judged by.
 pub struct Step<'m> {
@@ -90,7 +86,7 @@ impl Step<'_> {
     /// Judges one instruction.
     pub fn run(&self, state: &mut State, i: &Instruction) -> Judged<Next> {
         match i.form.transfer {
-            Transfer::Next => self.ordinary(state, i).map(|faults| Next::Fall { faults }),
+            Transfer::Next => self.ordinary(state, i).map(|()| Next::Fall),
             _ => self.leave(state, i),
         }
     }
@@ -99,11 +95,11 @@ impl Step<'_> {
     #[inline(always)]
     pub fn leave(&self, state: &mut State, i: &Instruction) -> Judged<Next> {
         Ok(match i.form.transfer {
-            Transfer::Next => Next::Fall { faults: false },
+            Transfer::Next => Next::Fall,
             Transfer::Jump => Next::Jump { target: i.target() },
             Transfer::JumpIf => Next::Branch { target: i.target(), condition: i.form.condition },
             Transfer::JumpRegister => {
-                let register = i.place(0);
+                let register @ ..16 = i.place(0) else { return Err(Reason::Operands) };
                 let Some((data, last)) = state.register(register).as_target() else {
                     return missing(Place::Register(register.into()), "an entry of a jump table");
                 };
@@ -127,12 +123,11 @@ impl Step<'_> {
 
     // -- instructions that go on --
 
-    /// Gives whether the instruction may fault in linear memory.
     #[inline(always)]
-    pub fn ordinary(&self, state: &mut State, i: &Instruction) -> Judged<bool> {
+    pub fn ordinary(&self, state: &mut State, i: &Instruction) -> Judged<()> {
         let (form, operand, to) = (i.form, i.operand(0), i.place(0));
         if to == RSP {
-            return self.move_stack(state, i).map(|()| false);
+            return self.move_stack(state, i);
         }
         let written = operand.is(Operand::WRITTEN);
         if to == R15 && written {
@@ -151,7 +146,7 @@ impl Step<'_> {
                 (..16, MEMORY) if target.aligned => state.load(target.first, to),
                 _ => self.assign(state, i, &target),
             }
-            return Ok(target.faults);
+            return Ok(());
         }
         // No instruction both changes the flags and selects by them.
         match form.flags {
@@ -162,10 +157,10 @@ impl Step<'_> {
         if matches!(form.effect, Effect::Address) {
             let address = self.address_value(state, i)?;
             state.set(to, address.low(operand.width));
-            return Ok(false);
+            return Ok(());
         }
         self.assign(state, i, &target);
-        Ok(target.faults)
+        Ok(())
     }
 
     /// What an instruction leaves in operand 0 and the registers that it writes besides.
@@ -338,8 +333,7 @@ impl Step<'_> {
                 return Err(Reason::ReadOnly);
             }
             let signature = matches!(region, Region::Slots(_)) && i.index == NONE && displacement == SIGNATURE;
-            let faults = matches!(region, Region::Linear(_));
-            return Ok(Target { loaded: region.holds(), faults, slot: if signature { i.base } else { NONE }, ..NOTHING });
+            return Ok(Target { loaded: region.holds(), slot: if signature { i.base } else { NONE }, ..NOTHING });
         }
         let known = if i.base < 16 { state.register(i.base) } else { Fact::UNKNOWN };
         let Some(data) = known.as_data().filter(|_| (i.scale, width, displacement) == (2, 4, 0) && i.index != NONE) else {

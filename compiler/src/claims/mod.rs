@@ -193,7 +193,7 @@ impl<'m> Analysis<'m> {
                 self.items[n].exact = fact != Fact::ZERO_EXTENDED && fact != Fact::UNKNOWN;
             }
             match next {
-                Next::Fall { .. } | Next::Call => {}
+                Next::Fall | Next::Call => {}
                 Next::Return | Next::Trap => reachable = false,
                 Next::Jump { target } => {
                     reachable = false;

@@ -69,7 +69,6 @@ impl Judge {
             global_imports: Vec::new(),
             own_memory: false,
             shape: InstanceShape { types: 1, ..InstanceShape::default() },
-            sites: &[],
             claims: &[],
         };
         Judge { module }
