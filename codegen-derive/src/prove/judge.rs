@@ -6,7 +6,7 @@
 
 use super::hash::sha256;
 use super::lock::{DIGITS, Entry, MUTANTS, PROVER};
-use super::mutate::{Change, MUTATOR, mutants};
+use super::mutate::{Change, MUTATOR, Mutant, mutants};
 use super::mutate_described::Changed;
 use super::obligation::{Context, Obligation};
 use super::run::{Options, Outcome, decide};
@@ -117,18 +117,23 @@ fn verdict(own: &Obligation, mutant: &Obligation, solvers: &mut Solvers, options
     Verdict::Open(said)
 }
 
+/// A rule's mutants with what is to be proved of each: those that have a meaning and say neither what the rule says nor what
+/// another one does.
+pub fn distinct(context: &Context, block: &RuleBlock, rule: &Rule, own: &Obligation) -> Vec<(Mutant, Obligation)> {
+    let mut seen: HashSet<String> = HashSet::from([own.query(false).text]);
+    let made = mutants(context, block, rule).into_iter().filter_map(|mutant| {
+        let obligation = mutant.obligation(context, block, rule).ok()?;
+        Some((mutant, obligation))
+    });
+    made.filter(|(_, obligation)| seen.insert(obligation.query(false).text)).collect()
+}
+
 /// Judges all mutants of a rule that is proved.
 pub fn judge(context: &Context, block: &RuleBlock, rule: &Rule, solvers: &mut Solvers, options: &Options) -> Tally {
     let mut tally = Tally::default();
     let mut list = String::new();
     let Ok(own) = context.rule(block, rule) else { return tally };
-    let mut seen: HashSet<String> = HashSet::from([own.query(false).text]);
-    for mutant in mutants(context, block, rule) {
-        let Ok(obligation) = mutant.obligation(context, block, rule) else { continue };
-        // The same statement needs no second judgement.
-        if !seen.insert(obligation.query(false).text) {
-            continue;
-        }
+    for (mutant, obligation) in distinct(context, block, rule, &own) {
         let verdict = verdict(&own, &obligation, solvers, options);
         let entry = tally.counts.entry(mutant.change).or_default();
         let refuted = matches!(verdict, Verdict::Refuted);

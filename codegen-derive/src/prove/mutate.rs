@@ -130,7 +130,7 @@ pub fn without_room(
 }
 
 /// Raised when the changes made are others.
-pub const MUTATOR: &str = "vwasm mutants 3\n";
+pub const MUTATOR: &str = "vwasm mutants 4\n";
 
 pub struct Mutant {
     pub change: Change,

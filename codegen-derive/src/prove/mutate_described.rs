@@ -100,18 +100,25 @@ fn expression(known: &Known, place: Place, variant: usize) -> Option<(Change, St
     }
 }
 
-/// A value one greater, a float by its bits. Not what floats are computed to, which may be NaNs of several kinds.
+/// A value one greater, a float by its bits.
 fn one_more(value: &mut Expr) -> bool {
-    match &mut value.kind {
-        ExprKind::Call(name, args) if name.text == "float" => args.iter_mut().all(one_more),
-        _ if matches!(value.ty, Type::Bits(_)) => {
-            let one = Expr { kind: ExprKind::Int(1), ..value.clone() };
-            let sum = ExprKind::Binary(BinaryOp::Add, Box::new(value.clone()), Box::new(one));
-            value.kind = sum;
-            true
-        }
-        _ => false,
-    }
+    let made = |kind, ty: &Type, span| Expr { kind, ty: ty.clone(), span };
+    let span = value.span;
+    let call = |name: &str, arg, ty: &Type| {
+        let name = Name { text: name.into(), span };
+        made(ExprKind::Call(name, vec![arg]), ty, span)
+    };
+    let (bits, float) = match value.ty {
+        Type::Bits(_) => (value.ty.clone(), false),
+        Type::F32 => (Type::Bits(32), true),
+        Type::F64 => (Type::Bits(64), true),
+        _ => return false,
+    };
+    let old = if float { call("bits", value.clone(), &bits) } else { value.clone() };
+    let one = made(ExprKind::Int(1), &bits, span);
+    let sum = made(ExprKind::Binary(BinaryOp::Add, Box::new(old), Box::new(one)), &bits, span);
+    *value = if float { call("float", sum, &value.ty) } else { sum };
+    true
 }
 
 /// The rule under operators that take and give the same.
