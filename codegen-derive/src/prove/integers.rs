@@ -475,6 +475,21 @@ impl Printer<'_> {
                 let (a, b) = (self.term(args[0], View::Modular)?, self.term(args[1], View::Modular)?);
                 (format!("(+ {} {})", a.text, b.text), sum(&a, &b))
             }
+            Op::BitXor => {
+                // The uppermost bit of numbers that have no more is set or cleared.
+                let (bit, other) = if let Some(bit) = constant(0) { (bit, args[1]) } else { (constant(1)?, args[0]) };
+                let bit = i128::try_from(bit).ok().filter(|bit| bit.count_ones() == 1 && *bit < 1 << 126)?;
+                let value = self.term(other, View::Unsigned).filter(|value| value.within(0, 2 * bit - 1))?;
+                let text = &value.text;
+                let changed = if value.within(0, bit - 1) {
+                    format!("(+ {text} {bit})")
+                } else if value.within(bit, 2 * bit - 1) {
+                    format!("(- {text} {bit})")
+                } else {
+                    format!("(ite (< {text} {bit}) (+ {text} {bit}) (- {text} {bit}))")
+                };
+                (changed, Some((0, 2 * bit - 1)))
+            }
             Op::If => {
                 let condition = self.truth(args[0])?;
                 let (yes, no) = (self.term(args[1], View::Modular)?, self.term(args[2], View::Modular)?);

@@ -1,15 +1,18 @@
 //! What becomes of a rule's mutants.
 //!
 //! Each must end: refuted by a counterexample, found by trying or by a solver, or proved right, for which one solver is enough:
-//! nothing rests on it. A premise whose absence is proved right is not needed. Anything else is open.
+//! nothing rests on it. What a mutant has in common with its rule follows from the rule's theorem (`theorem`). A premise whose
+//! absence is proved right is not needed. Anything else is open.
 
 use super::hash::sha256;
 use super::lock::{DIGITS, Entry, MUTANTS, PROVER};
-use super::mutate::{Change, MUTATOR, mutants};
+use super::mutate::{Change, MUTATOR, Mutant, mutants};
 use super::mutate_described::Changed;
 use super::obligation::{Context, Obligation};
 use super::run::{Options, Outcome, decide};
+use super::search::counterexample;
 use super::solver::Solvers;
+use super::theorem::{Follows, follows};
 use super::witness::excluded;
 use crate::ast::{Rule, RuleBlock};
 use std::collections::{BTreeMap, HashSet};
@@ -17,7 +20,7 @@ use std::time::Duration;
 
 /// How many inputs are tried before solvers are asked, and how long these may take for one answer; then again, with more inputs
 /// and as long as is allowed. Most breakages are found at once, and some that solvers search long for by trying longer.
-const ROUNDS: [(usize, Duration); 2] = [(2000, Duration::from_secs(2)), (100_000, Duration::MAX)];
+const ROUNDS: [(usize, Duration); 2] = [(5000, Duration::from_secs(2)), (100_000, Duration::MAX)];
 
 /// Digits of the digest of a list.
 const LIST_DIGITS: usize = 12;
@@ -82,31 +85,62 @@ pub fn mutants_digest(obligation: &Obligation) -> String {
     digest
 }
 
-/// Judges all mutants of a rule.
+/// What becomes of one mutant.
+enum Verdict {
+    Refuted,
+    /// No breakage.
+    Right,
+    Open(String),
+}
+
+/// Judges what a mutant says, beside what its rule says, which is proved.
+fn verdict(own: &Obligation, mutant: &Obligation, solvers: &mut Solvers, options: &Options) -> Verdict {
+    if counterexample(mutant, ROUNDS[0].0).is_some() {
+        return Verdict::Refuted;
+    }
+    let rest = match follows(own, mutant, solvers, &options.solvers) {
+        Follows::All => return Verdict::Right,
+        Follows::But(rest) => Some(rest),
+        Follows::Nothing => None,
+    };
+    let mut said = String::new();
+    for (tries, limit) in ROUNDS {
+        let options = Options { enough: 1, tries, limit: limit.min(options.limit), ..options.clone() };
+        match decide(rest.as_deref().unwrap_or(mutant), solvers, &options) {
+            Outcome::Refuted(_) => return Verdict::Refuted,
+            Outcome::Proved(_) => return Verdict::Right,
+            Outcome::Impossible => return Verdict::Open("impossible".into()),
+            Outcome::Contradiction(why) => return Verdict::Open(why),
+            Outcome::Open(why) => said = why,
+        }
+    }
+    Verdict::Open(said)
+}
+
+/// A rule's mutants with what is to be proved of each: those that have a meaning and say neither what the rule says nor what
+/// another one does.
+pub fn distinct(context: &Context, block: &RuleBlock, rule: &Rule, own: &Obligation) -> Vec<(Mutant, Obligation)> {
+    let mut seen: HashSet<String> = HashSet::from([own.query(false).text]);
+    let made = mutants(context, block, rule).into_iter().filter_map(|mutant| {
+        let obligation = mutant.obligation(context, block, rule).ok()?;
+        Some((mutant, obligation))
+    });
+    made.filter(|(_, obligation)| seen.insert(obligation.query(false).text)).collect()
+}
+
+/// Judges all mutants of a rule that is proved.
 pub fn judge(context: &Context, block: &RuleBlock, rule: &Rule, solvers: &mut Solvers, options: &Options) -> Tally {
     let mut tally = Tally::default();
     let mut list = String::new();
     let Ok(own) = context.rule(block, rule) else { return tally };
-    let mut seen: HashSet<String> = HashSet::from([own.query(false).text]);
-    for mutant in mutants(context, block, rule) {
-        let Ok(obligation) = mutant.obligation(context, block, rule) else { continue };
-        // The same statement needs no second judgement.
-        if !seen.insert(obligation.query(false).text) {
-            continue;
-        }
-        let mut outcome = Outcome::Open(String::new());
-        for (tries, limit) in ROUNDS {
-            if matches!(outcome, Outcome::Open(_)) {
-                let options = Options { enough: 1, tries, limit: limit.min(options.limit), ..options.clone() };
-                outcome = decide(&obligation, solvers, &options);
-            }
-        }
+    for (mutant, obligation) in distinct(context, block, rule, &own) {
+        let verdict = verdict(&own, &obligation, solvers, options);
         let entry = tally.counts.entry(mutant.change).or_default();
-        let refuted = matches!(outcome, Outcome::Refuted(_));
+        let refuted = matches!(verdict, Verdict::Refuted);
         list.push_str(&format!("{} {} {refuted}\n", mutant.change.name(), mutant.text));
-        match outcome {
-            Outcome::Refuted(_) => entry.0 += 1,
-            Outcome::Proved(_) => {
+        match verdict {
+            Verdict::Refuted => entry.0 += 1,
+            Verdict::Right => {
                 entry.1 += 1;
                 if mutant.change == Change::Premise {
                     let example = match &mutant.what {
@@ -118,8 +152,7 @@ pub fn judge(context: &Context, block: &RuleBlock, rule: &Rule, solvers: &mut So
                     tally.needless.push(format!("{}{example}", mutant.text));
                 }
             }
-            Outcome::Impossible => tally.open.push(format!("{}: impossible", mutant.text)),
-            Outcome::Contradiction(why) | Outcome::Open(why) => tally.open.push(format!("{}: {why}", mutant.text)),
+            Verdict::Open(why) => tally.open.push(format!("{}: {why}", mutant.text)),
         }
     }
     tally.list = sha256(&[&list]);

@@ -28,4 +28,5 @@ pub mod smt;
 pub mod solver;
 pub mod strategy;
 pub mod term;
+pub mod theorem;
 pub mod witness;

@@ -35,7 +35,7 @@ pub enum Change {
     Operator,
     /// What the operator means, or one that is matched.
     Meaning,
-    /// A form's promise.
+    /// The promise of a form, the rule's own or one that it uses.
     Promise,
     /// The description of an instruction.
     Description,
@@ -130,7 +130,7 @@ pub fn without_room(
 }
 
 /// Raised when the changes made are others.
-pub const MUTATOR: &str = "vwasm mutants 2\n";
+pub const MUTATOR: &str = "vwasm mutants 4\n";
 
 pub struct Mutant {
     pub change: Change,
@@ -643,6 +643,16 @@ impl<'a> Known<'a> {
                 name.text = other;
                 Some((change, text))
             }
+            ExprKind::Slice(of, ..) if self.computed || self.is_number(of) => {
+                let ExprKind::Slice(of, high, low) = &mut expr.kind else { return None };
+                let Type::Bits(wide) = of.ty else { return None };
+                let up = (*high + 1 < wide).then(|| (*high + 1, *low + 1));
+                let down = low.checked_sub(1).map(|low| (*high - 1, low));
+                let (to, from) = up.into_iter().chain(down).nth(variant)?;
+                let text = format!("[{high}:{low}] becomes [{to}:{from}]");
+                (*high, *low) = (to, from);
+                Some((Change::Constant, text))
+            }
             _ => None,
         }
     }
@@ -711,6 +721,12 @@ impl Mutant {
                 let mut ops = context.ops.clone();
                 ops.insert(&changed.name.text, changed);
                 let (insts, forms) = (context.insts.clone(), context.forms.clone());
+                Context { spec: context.spec, ops, insts, forms }.rule(block, rule)
+            }
+            Changed::Form(changed) => {
+                let mut forms = context.forms.clone();
+                forms.insert(&changed.name.text, changed);
+                let (ops, insts) = (context.ops.clone(), context.insts.clone());
                 Context { spec: context.spec, ops, insts, forms }.rule(block, rule)
             }
             Changed::Inst(changed) => {

@@ -14,6 +14,8 @@ pub enum Changed {
     Rule(Rule),
     /// The rule's block under another name, or with another promise.
     Block(RuleBlock),
+    /// A form that the rule uses, with another promise.
+    Form(RuleBlock),
     Op(Op),
     Inst(Inst),
     /// The specification with a changed function, without what obligations do not look up in it.
@@ -98,6 +100,27 @@ fn expression(known: &Known, place: Place, variant: usize) -> Option<(Change, St
     }
 }
 
+/// A value one greater, a float by its bits.
+fn one_more(value: &mut Expr) -> bool {
+    let made = |kind, ty: &Type, span| Expr { kind, ty: ty.clone(), span };
+    let span = value.span;
+    let call = |name: &str, arg, ty: &Type| {
+        let name = Name { text: name.into(), span };
+        made(ExprKind::Call(name, vec![arg]), ty, span)
+    };
+    let (bits, float) = match value.ty {
+        Type::Bits(_) => (value.ty.clone(), false),
+        Type::F32 => (Type::Bits(32), true),
+        Type::F64 => (Type::Bits(64), true),
+        _ => return false,
+    };
+    let old = if float { call("bits", value.clone(), &bits) } else { value.clone() };
+    let one = made(ExprKind::Int(1), &bits, span);
+    let sum = made(ExprKind::Binary(BinaryOp::Add, Box::new(old), Box::new(one)), &bits, span);
+    *value = if float { call("float", sum, &value.ty) } else { sum };
+    true
+}
+
 /// The rule under operators that take and give the same.
 fn operators(context: &Context, block: &RuleBlock, found: &mut Vec<Mutant>) {
     let Some(own) = context.ops.get(block.name.text.as_str()) else { return };
@@ -159,18 +182,40 @@ fn meanings(context: &Context, op: &Op, found: &mut Vec<Mutant>) {
         let text = format!("in {} {text}", op.name.text);
         found.push(Mutant { change: Change::Meaning, text, what: Changed::Op(op) });
     }
+    for at in 0..op.body.len() {
+        let mut op = op.clone();
+        let (what, value) = match &mut op.body[at] {
+            OpStmt::Result(value) => ("the result", value),
+            OpStmt::Write { value, .. } => ("what is written", value),
+            _ => continue,
+        };
+        if one_more(value) {
+            let text = format!("in {} {what} is one more", op.name.text);
+            found.push(Mutant { change: Change::Meaning, text, what: Changed::Op(op) });
+        }
+    }
 }
 
-/// A form's rule under another promise.
-fn promises(context: &Context, block: &RuleBlock, found: &mut Vec<Mutant>) {
-    let Some(ensures) = &block.ensures else { return };
-    let params = block.params.iter().chain(&block.immediates);
+/// A form with other promises.
+fn promises(context: &Context, form: &RuleBlock) -> Vec<(String, RuleBlock)> {
+    let Some(ensures) = &form.ensures else { return Vec::new() };
+    let params = form.params.iter().chain(&form.immediates);
     let known = known(context, params.map(|param| (param.name.text.clone(), param.ty.clone())).collect());
-    let made = changed(ensures, |walk, expr| walk.expr(expr), |place, variant| expression(&known, place, variant));
-    for (_, text, ensures) in made {
-        let block = RuleBlock { rules: Vec::new(), ensures: Some(ensures), ..block.clone() };
-        found.push(Mutant { change: Change::Promise, text: format!("in the promise {text}"), what: Changed::Block(block) });
+    let mut made: Vec<(String, Expr)> =
+        changed(ensures, |walk, expr| walk.expr(expr), |place, variant| expression(&known, place, variant))
+            .into_iter()
+            .map(|(_, text, ensures)| (text, ensures))
+            .collect();
+    let mut ensures = ensures.clone();
+    if let ExprKind::Binary(BinaryOp::Eq, _, value) = &mut ensures.kind
+        && one_more(value)
+    {
+        made.push(("the value is one more".into(), ensures));
     }
+    let block = |ensures| RuleBlock { rules: Vec::new(), ensures: Some(ensures), ..form.clone() };
+    made.into_iter()
+        .map(|(text, ensures)| (format!("in the promise of {} {text}", form.name.text), block(ensures)))
+        .collect()
 }
 
 /// An instruction that does something else.
@@ -202,6 +247,15 @@ fn descriptions(context: &Context, inst: &Inst, found: &mut Vec<Mutant>) {
     for (_, text, inst) in made {
         let text = format!("in {} {text}", inst.name.text);
         found.push(Mutant { change: Change::Description, text, what: Changed::Inst(inst) });
+    }
+    for at in 0..inst.body.len() {
+        let mut inst = inst.clone();
+        let InstStmt::Assign(to, value) = &mut inst.body[at] else { continue };
+        let to = to.text.clone();
+        if one_more(value) {
+            let text = format!("in {} {to} is one more", inst.name.text);
+            found.push(Mutant { change: Change::Description, text, what: Changed::Inst(inst) });
+        }
     }
     // Flags that stay as they were.
     if let Some(at) = inst.body.iter().position(|stmt| matches!(stmt, InstStmt::Flags(_))) {
@@ -241,7 +295,9 @@ fn functions(context: &Context, function: &Function, found: &mut Vec<Mutant>) {
 pub fn described(context: &Context, block: &RuleBlock, rule: &Rule) -> Vec<Mutant> {
     let mut found = Vec::new();
     operators(context, block, &mut found);
-    promises(context, block, &mut found);
+    for (text, block) in promises(context, block) {
+        found.push(Mutant { change: Change::Promise, text, what: Changed::Block(block) });
+    }
     let mut ops = BTreeSet::from([block.name.text.clone()]);
     rule.patterns.iter().for_each(|pattern| matched(pattern, &mut ops));
     ops.iter().filter_map(|name| context.ops.get(name.as_str())).for_each(|op| meanings(context, op, &mut found));
@@ -250,6 +306,11 @@ pub fn described(context: &Context, block: &RuleBlock, rule: &Rule) -> Vec<Mutan
     used.right(&rule.right);
     let insts = used.applied.iter().filter_map(|name| context.insts.get(name.as_str()));
     insts.for_each(|inst| descriptions(context, inst, &mut found));
+    for form in used.called.iter().chain(&used.applied).filter_map(|name| context.forms.get(name.as_str())) {
+        for (text, form) in promises(context, form) {
+            found.push(Mutant { change: Change::Promise, text, what: Changed::Form(form) });
+        }
+    }
     // Functions may call others, which stand before them or behind.
     loop {
         let functions = || context.spec.functions.iter();

@@ -68,6 +68,7 @@ impl Kind {
 }
 
 /// A statement to be proved.
+#[derive(Clone)]
 pub struct Obligation {
     pub kind: Kind,
     /// `i32.add/add_const`; an operator's name for `commutative`.

@@ -34,24 +34,31 @@ impl Case {
     }
 }
 
-/// Scripts over integers: two if a variable is divided as a signed number, for both signs.
-fn by_sign(graph: &mut Graph, assumed: &[Term], refuted: Term, hinted: bool) -> Option<Vec<Script>> {
-    let mut divided: Vec<Term> = Vec::new();
+/// Scripts over integers: two if it makes a difference whether a variable that is divided is negative, or one whose bit is
+/// changed has this set.
+fn by_halves(graph: &mut Graph, assumed: &[Term], refuted: Term, hinted: bool) -> Option<Vec<Script>> {
+    let mut halves: Vec<Term> = Vec::new();
+    let is_variable = |graph: &Graph, term: Term| matches!(graph.node(term).op, Op::Var(_));
     for term in graph.reached(&[refuted]) {
-        let node = graph.node(term);
-        if node.op == Op::DivideSigned && matches!(graph.node(node.args()[0]).op, Op::Var(_)) {
-            divided.push(node.args()[0]);
+        let node = *graph.node(term);
+        match (node.op, node.args()) {
+            (Op::DivideSigned, &[dividend, _]) if is_variable(graph, dividend) => {
+                let zero = graph.bits(0, graph.width(dividend));
+                halves.push(graph.compare(Op::LessSigned, dividend, zero));
+            }
+            (Op::BitXor, &[a, b]) => {
+                let (changed, bit) = if graph.value_of(a).is_some() { (b, a) } else { (a, b) };
+                if is_variable(graph, changed) && graph.value_of(bit).is_some_and(|bit| bit.is_power_of_two()) {
+                    halves.push(graph.compare(Op::LessUnsigned, changed, bit));
+                }
+            }
+            _ => {}
         }
     }
-    divided.dedup();
-    let &[dividend] = divided.as_slice() else { return Some(vec![integers::script(graph, assumed, refuted, hinted)?]) };
-    let zero = graph.bits(0, graph.width(dividend));
-    let negative = graph.compare(Op::LessSigned, dividend, zero);
-    let positive = graph.not(negative);
-    [negative, positive]
-        .map(|sign| integers::script(graph, &[assumed, &[sign]].concat(), refuted, hinted))
-        .into_iter()
-        .collect()
+    halves.dedup();
+    let &[half] = halves.as_slice() else { return Some(vec![integers::script(graph, assumed, refuted, hinted)?]) };
+    let other = graph.not(half);
+    [half, other].map(|half| integers::script(graph, &[assumed, &[half]].concat(), refuted, hinted)).into_iter().collect()
 }
 
 impl Obligation {
@@ -171,13 +178,13 @@ impl Obligation {
         if !graph.multiplies(&[&self.assumed[..], &[refuted]].concat()) {
             return None;
         }
-        if let Some(scripts) = by_sign(&mut graph, &assumed, refuted, hinted) {
+        if let Some(scripts) = by_halves(&mut graph, &assumed, refuted, hinted) {
             return Some(scripts);
         }
         // Each count of leading zeros in turn: the range of what is counted says it.
         let &(count, of) = self.counted.first()?;
         let width = self.graph.width(of);
-        let mut scripts = Vec::new();
+        let (mut scripts, mut translated) = (Vec::new(), false);
         for zeros in 0..=width {
             let mut case = self.case(count, u128::from(zeros));
             let range = |graph: &mut Graph, of: Term| {
@@ -200,7 +207,14 @@ impl Obligation {
                 let least = case.graph.bits(1 << (width - zeros - 1), width);
                 assumed.push(case.graph.unequal(of, least));
             }
-            scripts.extend(by_sign(&mut case.graph, &assumed, case.refuted, hinted)?);
+            match by_halves(&mut case.graph, &assumed, case.refuted, hinted) {
+                Some(cases) => {
+                    scripts.extend(cases);
+                    translated = true;
+                }
+                // Over bits, then: mostly a count that the assumptions leave nothing of.
+                None => scripts.push(smt::script(&case.graph, &[&assumed[..], &[case.refuted]].concat(), false)),
+            }
             // In this range the count is this, and the ranges are all there are.
             let mut graph = self.graph.clone();
             let (value, inside) = (graph.bits(u128::from(zeros), width), range(&mut graph, of));
@@ -213,7 +227,7 @@ impl Obligation {
         let most = graph.bits(u128::from(width), width);
         let over = graph.compare(Op::LessUnsigned, most, count);
         scripts.push(smt::script(&graph, &[over], false));
-        Some(scripts)
+        translated.then_some(scripts)
     }
 
     /// One script for each value of a shift count that the assumptions add to another one, and one that says there are no

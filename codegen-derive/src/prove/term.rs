@@ -500,15 +500,35 @@ impl Graph {
 
     /// The graph with a variable replaced by a term of it that is made of later variables; gives what became of each term.
     pub fn substitute(&mut self, variable: Term, by: Term) -> Vec<Term> {
+        self.rebuilt(|_, term, _| (term == variable).then_some(by))
+    }
+
+    /// All terms made again, of what became of their parts, but for those that `replace` gives another term for: it is told the
+    /// term and what became of its parts. Gives what became of each term.
+    pub fn rebuilt(&mut self, mut replace: impl FnMut(&mut Graph, Term, &[Term]) -> Option<Term>) -> Vec<Term> {
         let mut became: Vec<Term> = Vec::with_capacity(self.nodes.len());
         for number in 0..self.nodes.len() as u32 {
-            let node = self.nodes[number as usize];
+            let (term, node) = (Term(number), self.nodes[number as usize]);
+            let args: Vec<Term> = node.args().iter().map(|arg| became[arg.0 as usize]).collect();
+            let made = match replace(self, term, &args) {
+                Some(other) => other,
+                None if args == node.args() => term,
+                None => self.remake(&node, &args),
+            };
+            became.push(made);
+        }
+        became
+    }
+
+    /// Another graph's terms in this one, its variables by the terms given for them; gives what became of each term.
+    pub fn import(&mut self, other: &Graph, variables: &[Term]) -> Vec<Term> {
+        let mut became: Vec<Term> = Vec::with_capacity(other.nodes.len());
+        for node in &other.nodes {
             let args: Vec<Term> = node.args().iter().map(|arg| became[arg.0 as usize]).collect();
             became.push(match node.op {
-                _ if Term(number) == variable => by,
-                Op::Var(_) | Op::Constant(_) => Term(number),
-                _ if args == node.args() => Term(number),
-                _ => self.remake(&node, &args),
+                Op::Var(number) => variables[number as usize],
+                Op::Constant(_) => self.intern(node.op, &[], node.sort),
+                _ => self.remake(node, &args),
             });
         }
         became

@@ -230,6 +230,14 @@ fn term(graph: &mut Graph, random: &mut Random, variables: &[Term], width: u16, 
             let low = random.below(usize::from(other - width) + 1) as u16;
             graph.extract(a, low + width - 1, low)
         }
+        12 | 13 => {
+            // The uppermost bit that may be set is changed.
+            let a = term(graph, random, variables, width, depth - 1);
+            let by = random.below(width.into()) as u16;
+            let (bits, bit) = (graph.bits(mask(by + 1), width), graph.bits(1 << by, width));
+            let low = graph.binary(Op::BitAnd, a, bits);
+            graph.binary(Op::BitXor, low, bit)
+        }
         16 => {
             let condition = comparison(graph, random, variables, width, depth - 1);
             let (a, b) =
