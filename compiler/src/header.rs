@@ -106,7 +106,10 @@ pub fn header(prefix: &str, manifest: &Manifest) -> String {
          extern const unsigned char {prefix}_claims[];\nextern const uint64_t {prefix}_claims_size;\n\
          extern const unsigned char {prefix}_code[];\nextern const uint64_t {prefix}_code_size;\n\
          extern const unsigned char {prefix}_data[];\nextern const uint64_t {prefix}_data_size;\n\n\
-         /* An instance of this module: memory, tables and globals of its own. One thread at a time may use it. */\n\
+         /* An instance of this module: memory, tables and globals of its own. One thread at a time may use it. The first one\n   \
+         installs handlers for SIGSEGV, SIGBUS, SIGILL and SIGFPE, which pass on what is not a guest's. Handlers of the program's\n   \
+         own, of any signal, are to be installed with SA_ONSTACK: else they run on the guest's stack when they interrupt it, of\n   \
+         which it may have left little, and then the process ends. None may call these functions. */\n\
          typedef struct {prefix}_instance {prefix}_instance;\n\n"
     );
     new(&mut text, prefix, manifest);

@@ -27,7 +27,7 @@ pub enum TrapKind {
 /// What the signal handler notes for a timeout, in the place of a trap code.
 pub(crate) const TIMEOUT: u64 = 0xff;
 
-/// One function of a backtrace.
+/// One function of a backtrace. Names longer than [`MOST_NAME`] bytes are cut.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceEntry {
     pub module: String,
@@ -91,10 +91,10 @@ impl Trap {
             if function != u32::MAX {
                 let offset = site_at(module, offset).map(|(_, wasm)| wasm).filter(|wasm| *wasm != u32::MAX);
                 self.backtrace.push(TraceEntry {
-                    module: module.manifest.name.clone(),
+                    module: short(module.manifest.name.as_bytes()),
                     function,
                     instance: store.instance_at(r15),
-                    name: function_name(&module.manifest, function),
+                    name: name_of(&module.manifest, function).map(short),
                     offset,
                     body: body_of(&module.manifest, function),
                     line: offset.and_then(|offset| line_of(&module.manifest, offset)),
@@ -158,8 +158,25 @@ fn site_at(module: &Module, offset: u32) -> Option<(u32, u32)> {
     (record(sites, 3, index, 0)? == offset).then_some((record(sites, 3, index, 1)?, record(sites, 3, index, 2)?))
 }
 
+/// Most bytes of a name in a backtrace. Modules may have names of any length, and a backtrace the same one again and again.
+pub const MOST_NAME: usize = 256;
+
+/// A name as text, cut where a character begins, with a mark, if it is too long.
+fn short(name: &[u8]) -> String {
+    if name.len() <= MOST_NAME {
+        return String::from_utf8_lossy(name).into_owned();
+    }
+    let begins = |at: &usize| name[*at] & 0xc0 != 0x80;
+    let end = (MOST_NAME - 3..=MOST_NAME).rev().find(begins).unwrap_or(MOST_NAME);
+    String::from_utf8_lossy(&name[..end]).into_owned() + "…"
+}
+
 /// What the module calls a function.
 pub fn function_name(manifest: &Manifest, function: u32) -> Option<String> {
+    name_of(manifest, function).map(|name| String::from_utf8_lossy(name).into_owned())
+}
+
+fn name_of(manifest: &Manifest, function: u32) -> Option<&[u8]> {
     let names = &manifest.names;
     let count = manifest.name_count as usize;
     let index = search(names, 3, count, function)?;
@@ -167,8 +184,7 @@ pub fn function_name(manifest: &Manifest, function: u32) -> Option<String> {
         return None;
     }
     let start = count * 12 + record(names, 3, index, 1)? as usize;
-    let bytes = names.get(start..start.checked_add(record(names, 3, index, 2)? as usize)?)?;
-    Some(String::from_utf8_lossy(bytes).into_owned())
+    names.get(start..start.checked_add(record(names, 3, index, 2)? as usize)?)
 }
 
 /// File and line of an offset in the module.
@@ -179,7 +195,7 @@ fn line_of(manifest: &Manifest, offset: u32) -> Option<(String, u32)> {
     let start = (count * 16).checked_add(field(1)? as usize)?;
     let name = lines.get(start..start.checked_add(field(2)? as usize)?)?;
     let line = field(3).filter(|line| *line != 0)?;
-    Some((String::from_utf8_lossy(name).into_owned(), line))
+    Some((short(name), line))
 }
 
 /// The trap that the signal handler noted.
@@ -203,11 +219,18 @@ pub(crate) fn is_guest(store: &Store, pc: u64) -> bool {
 }
 
 /// The trap that a fault in guest code means, if it is one: a `ud2` that is listed, an access that is listed with its address in
-/// a memory's reservation, or any access in the guard below the guest stack.
-pub(crate) fn meaning(store: &Store, signal: usize, pc: u64, address: u64) -> Option<TrapCode> {
+/// a memory's reservation, any access in the guard below the guest stack, or a fault of no address near the stack's end: then
+/// the kernel had no room there for a handler of the host's.
+pub(crate) fn meaning(store: &Store, signal: usize, pc: u64, rsp: u64, address: Option<u64>) -> Option<TrapCode> {
+    /// More than the kernel puts on a stack for a handler.
+    const SIGNAL_FRAME: u64 = 64 << 10;
     let module = store.modules.iter().find(|module| module.contains(pc as usize))?;
     let offset = (pc - module.code as u64) as u32;
     if signal == SIGSEGV || signal == SIGBUS {
+        let end = store.stack.start as u64 + STACK_GUARD;
+        let Some(address) = address else {
+            return (rsp.wrapping_sub(end) < SIGNAL_FRAME).then_some(TrapCode::CallStackExhausted);
+        };
         let guard = store.stack.start as u64..store.stack.start as u64 + STACK_GUARD;
         if guard.contains(&address) {
             return Some(TrapCode::CallStackExhausted);

@@ -28,7 +28,7 @@ pub struct StoreInner {
     /// A box.
     store: *mut Store,
     /// The innermost call of a host function that is going on.
-    pub caller: Cell<Option<*mut Caller>>,
+    pub caller: Cell<Option<*mut Caller<'static>>>,
     /// Objects that the guest has as external references, by number less one.
     foreign: RefCell<Vec<Rc<Body>>>,
     /// The trap object that a host function gave, on its way out.

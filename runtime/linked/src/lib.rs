@@ -93,7 +93,7 @@ pub struct LinkedInstance {
 struct Shared {
     instance: Cell<Option<*mut LinkedInstance>>,
     /// The innermost call of an imported function.
-    caller: Cell<Option<*mut Caller>>,
+    caller: Cell<Option<*mut Caller<'static>>>,
     /// The status that an imported function gave.
     refused: Cell<Option<i32>>,
 }
@@ -193,7 +193,7 @@ fn imported(shared: Rc<Shared>, function: Import, context: *mut c_void) -> vwasm
         let Some(instance) = shared.instance.get() else { return Err(Trap::host("the instance is not ready")) };
         let mut values = args.to_vec();
         values.resize(args.len().max(results.len()).max(1), 0);
-        let outer = shared.caller.replace(Some(caller));
+        let outer = shared.caller.replace(Some(std::ptr::from_mut(caller).cast()));
         // SAFETY: the function is the one the program gave for this import; the values are as many as its type has.
         let status = unsafe { function(context, instance, values.as_mut_ptr()) };
         shared.caller.set(outer);
