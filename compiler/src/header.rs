@@ -255,7 +255,7 @@ const COMMON_TYPES: &str = r#"#ifndef VWASM_MODULE
  * so that it is right wherever the program is loaded: the code is at (const unsigned char *)module + module->code.
  */
 struct vwasm_module {
-    unsigned char magic[8]; /* "VWASM", 0, 0, and the version: 1 */
+    unsigned char magic[8]; /* "VWASM", 0, 0, and the version: 2 */
     int64_t manifest;       /* what the runtime must know: types, imports, exports, segments, places that may trap */
     uint64_t manifest_size;
     int64_t claims;         /* what the sandbox checker is told of the code; not needed to run it */
@@ -264,6 +264,7 @@ struct vwasm_module {
     uint64_t code_size;
     int64_t data;           /* read-only data: jump tables, then the module's data segments */
     uint64_t data_size;
+    unsigned char identity[32]; /* a digest of all of it: unlike that of any other module */
 };
 
 "#;

@@ -9,6 +9,8 @@
 pub const PAYLOAD_ADDRESS: u64 = 0x1000_0000;
 pub const PAGE: u64 = 4096;
 pub const MAGIC: [u8; 8] = *b"VWASM\0\0\x01";
+/// What the descriptor of an object file's module begins with.
+pub const LINKED_MAGIC: [u8; 8] = *b"VWASM\0\0\x02";
 
 pub const fn round_up(value: u64, to: u64) -> u64 {
     value.div_ceil(to) * to

@@ -33,12 +33,19 @@ const SHARED: &str = r#"(module (func (export "next") (param i32) (result i32) (
 /// Its start function calls the host.
 const BEGINS: &str = r#"(module (import "host" "begin" (func $begin)) (start $begin) (memory 1))"#;
 
+/// Keeps an external reference, and gives it back.
+const KEEPS: &str = r#"(module (global $kept (mut externref) (ref.null extern))
+  (func (export "keep") (param externref) (global.set $kept (local.get 0)))
+  (func (export "kept") (result externref) (global.get $kept)))"#;
+
 #[test]
 fn a_c_program_uses_everything() {
     let directory = std::env::temp_dir().join(format!("vwasm-c-api-{}", std::process::id()));
     std::fs::create_dir_all(&directory).expect("a directory");
     let module = std::fs::read_to_string(here().join("tests/api.wat")).expect("api.wat");
-    for (name, text) in [("api.wasm", module.as_str()), ("shared.wasm", SHARED), ("begins.wasm", BEGINS)] {
+    for (name, text) in
+        [("api.wasm", module.as_str()), ("shared.wasm", SHARED), ("begins.wasm", BEGINS), ("keeps.wasm", KEEPS)]
+    {
         std::fs::write(directory.join(name), wat::parse_str(text).expect("a module")).expect("a file");
     }
     let program = directory.join("api");
@@ -52,7 +59,7 @@ fn a_c_program_uses_everything() {
         .args(["-lm", "-lpthread", "-o"])
         .arg(&program));
     assert_eq!(said, "");
-    let modules = ["api.wasm", "shared.wasm", "begins.wasm"].map(|name| directory.join(name));
+    let modules = ["api.wasm", "shared.wasm", "begins.wasm", "keeps.wasm"].map(|name| directory.join(name));
     let said = run(Command::new(&program).args(modules));
     assert_eq!(said, "all good\n");
     std::fs::remove_dir_all(directory).expect("the directory");

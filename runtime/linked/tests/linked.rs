@@ -157,6 +157,51 @@ fn what_c_cannot_provide_is_refused() {
     }
 }
 
+/// A shared library goes, and another one comes to its address, with a module that differs in its data only.
+#[test]
+fn modules_at_the_same_address() {
+    let directory = Directory::new("unloaded");
+    let source = "#include \"unit.h\"\nconst struct vwasm_module *module(void) { return &vwasm_unit_module; }\n";
+    std::fs::write(directory.0.join("unit.c"), source).expect("a file");
+    for (library, data) in [("./1.so", "first"), ("./2.so", "other")] {
+        let text = r#"(module $unit (memory 1) (data (i32.const 8) "DATA") (func (export "f") (result i32) (i32.load (i32.const 8))))"#;
+        directory.object("unit", &text.replace("DATA", data));
+        let mut gcc = Command::new("gcc");
+        run(gcc.current_dir(&directory.0).args(["-shared", "-fPIC", "-O1", "-o", library, "unit.c", "unit.o"]));
+    }
+    let source = r#"
+#include "unit.h"
+#include <dlfcn.h>
+#include <stdio.h>
+int main(void) {
+    const void *before = NULL;
+    int same = 0;
+    for (int n = 0; n < 10; n++) {
+        void *library = dlopen(n % 2 ? "./2.so" : "./1.so", RTLD_NOW);
+        if (!library) return 1;
+        const struct vwasm_module *(*module)(void);
+        *(void **)&module = dlsym(library, "module");
+        same += module() == before;
+        before = module();
+        for (int again = 0; again < 3; again++) {
+            struct vwasm_instance *instance;
+            uint64_t values[1];
+            if (vwasm_instance_new(module(), NULL, 0, NULL, &instance) != VWASM_OK) return 2;
+            if (vwasm_instance_call(instance, 0, values, 1) != VWASM_OK) return 3;
+            if (memcmp(values, n % 2 ? "othe" : "firs", 4)) return printf("round %d: %.4s\n", n, (char *)values), 4;
+            vwasm_instance_delete(instance);
+        }
+        dlclose(library);
+    }
+    return printf("%d\n", same), 0;
+}
+"#;
+    std::fs::write(directory.0.join("main.c"), source).expect("a file");
+    let program = directory.build(&directory.0.join("main.c"), &["-ldl"], &["-D_DEFAULT_SOURCE"]);
+    let said = run(Command::new(&program).current_dir(&directory.0));
+    assert_ne!(said, "0\n", "the system chose other addresses, so this says nothing");
+}
+
 /// The limits a module was compiled with hold in C programs, for each call anew.
 #[test]
 fn limits_hold() {
