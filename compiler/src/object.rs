@@ -162,7 +162,7 @@ pub const DESCRIPTOR: usize = 104;
 pub const LENGTHS: usize = 32;
 
 /// What tells a module from all others, wherever in memory it is.
-fn identity(parts: &Parts<'_>) -> [u8; 32] {
+pub fn identity(parts: &Parts<'_>) -> [u8; 32] {
     let mut digest = Sha256::new();
     for part in [parts.manifest, parts.claims, parts.code, parts.data] {
         digest.update((part.len() as u64).to_le_bytes());
