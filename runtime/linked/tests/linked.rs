@@ -81,6 +81,45 @@ fn run(command: &mut Command) -> String {
     out + &error
 }
 
+/// What gcc builds a program with so that it notices its own mistakes with memory and undefined arithmetic; none without them.
+fn sanitizers(directory: &Path) -> Option<[&'static str; 2]> {
+    const FLAGS: [&str; 2] = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"];
+    let source = directory.join("nothing.c");
+    std::fs::write(&source, "int main(void) { return 0; }").expect("a file");
+    let made = Command::new("gcc").args(FLAGS).arg(&source).arg("-o").arg(directory.join("nothing")).output();
+    let there = made.is_ok_and(|made| made.status.success());
+    if !there {
+        println!("gcc has no sanitizers here");
+    }
+    there.then_some(FLAGS)
+}
+
+/// What valgrind has to say of a program, besides what it cannot know: that a guest's traps are meant, and that the memory which
+/// is cleared for the next one is a stack. (Undefined values it finds also where the compiler tests two at once.)
+fn complaints_of_valgrind(program: &Path, arguments: &[PathBuf]) -> Vec<String> {
+    let mut command = Command::new("valgrind");
+    command.args(["--leak-check=full", "--undef-value-errors=no"]).arg(program).args(arguments);
+    let Ok(output) = command.output() else {
+        println!("there is no valgrind here");
+        return Vec::new();
+    };
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "all good\n");
+    let log = String::from_utf8_lossy(&output.stderr);
+    let text: Vec<&str> = log.lines().map(|line| line.splitn(3, "==").last().unwrap_or("").trim_start()).collect();
+    let lost = |line: &str| line.starts_with("definitely lost:") || line.starts_with("indirectly lost:");
+    let lost: Vec<String> = text.iter().filter(|line| lost(line)).map(|line| line.to_string()).collect();
+    assert_eq!(lost.len(), 2, "{log}");
+    let leaks = lost.into_iter().filter(|line| !line.contains(" 0 bytes in 0 blocks"));
+    let blocks = text.split(|line| line.is_empty());
+    let wrong = blocks.filter(|block| {
+        let at = block.iter().position(|line| line.starts_with("Invalid") || line.starts_with("Mismatched"));
+        let Some(at) = at else { return false };
+        let of_guest = block.get(at + 1).is_some_and(|line| line.contains(": ???"));
+        !of_guest && !block.iter().any(|line| line.contains("::keep_stack"))
+    });
+    leaks.chain(wrong.map(|block| block.join("\n"))).collect()
+}
+
 const OTHER: &str = r#"(module $other (global $n (mut i32) (i32.const 0)) (func (export "trap") unreachable)
   (func (export "count") (result i32) (global.set $n (i32.add (global.get $n) (i32.const 1))) (global.get $n)))"#;
 
@@ -89,12 +128,18 @@ fn a_c_program_uses_modules() {
     let directory = Directory::new("app");
     directory.object("app", &std::fs::read_to_string(here().join("app.wat")).expect("app.wat"));
     directory.object("other", OTHER);
-    for flags in [&["-fPIE", "-pie"][..], &["-no-pie", "-Wl,--gc-sections"], &["-O2", "-pie", "-Wl,--gc-sections,-z,now"]] {
+    let checked = sanitizers(&directory.0);
+    let mut ways =
+        vec![&["-fPIE", "-pie"][..], &["-no-pie", "-Wl,--gc-sections"], &["-O2", "-pie", "-Wl,--gc-sections,-z,now"]];
+    ways.extend(checked.as_ref().map(|flags| &flags[..]));
+    for flags in ways {
         let program = directory.build(&here().join("app.c"), &["app.o", "other.o"], flags);
         assert_eq!(run(&mut Command::new(&program)), "all good\n", "{flags:?}");
         run(Command::new("strip").arg(&program));
         println!("{flags:?}: {} bytes, stripped", std::fs::metadata(&program).expect("the program").len());
     }
+    let program = directory.build(&here().join("app.c"), &["app.o", "other.o"], &["-g"]);
+    assert_eq!(complaints_of_valgrind(&program, &[]), [""; 0]);
 }
 
 /// Names that would be something else in C or in assembly, and names that become the same.
