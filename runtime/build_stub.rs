@@ -29,7 +29,7 @@ fn build_stub(runtime: &std::path::Path, layout: &std::path::Path, out: &std::pa
     let mut external = std::ffi::OsString::from("vwasm_runtime=");
     external.push(&library);
     args.extend(["--extern".into(), external]);
-    for link in ["-nostartfiles", "-nostdlib", "-static", "-no-pie", "-Wl,--build-id=none", "-Wl,-z,noexecstack", "-Wl,-z,norelro"] {
+    for link in ["-nostartfiles", "-nostdlib", "-static", "-no-pie", "-Wl,--build-id=none", "-Wl,-z,noexecstack", "-Wl,-z,norelro", "-Wl,-z,separate-loadable-segments"] {
         args.push(format!("-Clink-arg={link}").into());
     }
     args.push(runtime.join("src/stub/main.rs").into());

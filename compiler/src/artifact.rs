@@ -11,7 +11,7 @@ use crate::error::{CompileError, ErrorKind, Result};
 use crate::verify::{self, SPEC_HASH};
 use vwasm_runtime::manifest::Manifest;
 
-const MAGIC: &[u8; 8] = b"VWASM\0m\x01";
+const MAGIC: &[u8; 8] = b"VWASM\0m\x02";
 const PARTS: usize = 4;
 
 /// The parts of a compiled module.

@@ -257,7 +257,7 @@ fn link(module: &Module<'_>, functions: Vec<CompiledFunction>, bodies: usize) ->
         .collect();
     manifest.far_thunks = starts[bodies..].iter().map(|&start| start as u32).collect();
     let lines = lines(module.debug, &sites);
-    (manifest.lines, manifest.line_count) = (lines.records.into(), lines.count);
+    (manifest.lines, manifest.line_count, manifest.inlined_count) = (lines.records.into(), lines.count, lines.calls);
     (manifest.frames, manifest.sites) = (frames.into(), sites.into());
     for segment in &module.data {
         let mode = mode(&segment.mode);

@@ -106,7 +106,10 @@ pub fn header(prefix: &str, manifest: &Manifest) -> String {
          extern const unsigned char {prefix}_claims[];\nextern const uint64_t {prefix}_claims_size;\n\
          extern const unsigned char {prefix}_code[];\nextern const uint64_t {prefix}_code_size;\n\
          extern const unsigned char {prefix}_data[];\nextern const uint64_t {prefix}_data_size;\n\n\
-         /* An instance of this module: memory, tables and globals of its own. One thread at a time may use it. */\n\
+         /* An instance of this module: memory, tables and globals of its own. One thread at a time may use it. The first one\n   \
+         installs handlers for SIGSEGV, SIGBUS, SIGILL and SIGFPE, which pass on what is not a guest's. Handlers of the program's\n   \
+         own, of any signal, are to be installed with SA_ONSTACK: else they run on the guest's stack when they interrupt it, of\n   \
+         which it may have left little, and then the process ends. None may call these functions. */\n\
          typedef struct {prefix}_instance {prefix}_instance;\n\n"
     );
     new(&mut text, prefix, manifest);
@@ -252,7 +255,7 @@ const COMMON_TYPES: &str = r#"#ifndef VWASM_MODULE
  * so that it is right wherever the program is loaded: the code is at (const unsigned char *)module + module->code.
  */
 struct vwasm_module {
-    unsigned char magic[8]; /* "VWASM", 0, 0, and the version: 1 */
+    unsigned char magic[8]; /* "VWASM", 0, 0, and the version: 2 */
     int64_t manifest;       /* what the runtime must know: types, imports, exports, segments, places that may trap */
     uint64_t manifest_size;
     int64_t claims;         /* what the sandbox checker is told of the code; not needed to run it */
@@ -261,6 +264,7 @@ struct vwasm_module {
     uint64_t code_size;
     int64_t data;           /* read-only data: jump tables, then the module's data segments */
     uint64_t data_size;
+    unsigned char identity[32]; /* a digest of all of it: unlike that of any other module */
 };
 
 "#;

@@ -59,6 +59,9 @@ pub(crate) fn stub_segments() -> Result<(u64, Vec<Segment>)> {
             fill: 0,
         });
     }
+    if segments.iter().any(|segment| segment.address + segment.memory_size > PAYLOAD_ADDRESS) {
+        return Err(CompileError::new(ErrorKind::Io, "the built-in stub reaches into the place of the program"));
+    }
     Ok((entry, segments))
 }
 

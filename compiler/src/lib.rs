@@ -15,6 +15,7 @@ pub mod frontend;
 pub mod header;
 pub mod image;
 pub mod inline;
+mod inlined;
 pub mod ir;
 pub mod limits;
 pub mod lines;

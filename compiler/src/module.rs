@@ -331,6 +331,12 @@ impl<'a> Module<'a> {
                     ".debug_line" => self.debug.line = section.data(),
                     ".debug_line_str" => self.debug.line_strings = section.data(),
                     ".debug_str" => self.debug.strings = section.data(),
+                    ".debug_info" => self.debug.info = section.data(),
+                    ".debug_abbrev" => self.debug.abbreviations = section.data(),
+                    ".debug_str_offsets" => self.debug.string_offsets = section.data(),
+                    ".debug_addr" => self.debug.addresses = section.data(),
+                    ".debug_ranges" => self.debug.ranges = section.data(),
+                    ".debug_rnglists" => self.debug.range_lists = section.data(),
                     _ => {}
                 }
             }

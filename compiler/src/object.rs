@@ -11,7 +11,8 @@ use crate::compile::{Compiled, jump_tables};
 use crate::emit::RelocTarget;
 use crate::error::{CompileError, ErrorKind, Result};
 use crate::header::{header, identifier};
-use vwasm_runtime::image::{MAGIC, round_up};
+use sha2::{Digest, Sha256};
+use vwasm_runtime::image::{LINKED_MAGIC, round_up};
 use vwasm_runtime::manifest::{ExternType, Manifest};
 
 /// An object file and what C programs include to use it.
@@ -157,8 +158,18 @@ pub struct Parts<'a> {
 }
 
 /// Of the descriptor, and of the lengths of the parts before it.
-pub const DESCRIPTOR: usize = 72;
+pub const DESCRIPTOR: usize = 104;
 pub const LENGTHS: usize = 32;
+
+/// What tells a module from all others, wherever in memory it is.
+pub fn identity(parts: &Parts<'_>) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    for part in [parts.manifest, parts.claims, parts.code, parts.data] {
+        digest.update((part.len() as u64).to_le_bytes());
+        digest.update(part);
+    }
+    digest.finalize().into()
+}
 
 /// The object file of these parts: the same parts make the same bytes.
 pub fn assemble(prefix: &str, parts: &Parts<'_>) -> Result<Vec<u8>> {
@@ -179,7 +190,7 @@ pub fn assemble(prefix: &str, parts: &Parts<'_>) -> Result<Vec<u8>> {
     rodata.extend_from_slice(parts.claims);
     rodata.resize(sizes_at as usize, 0);
     lengths.iter().for_each(|length| rodata.extend_from_slice(&length.to_le_bytes()));
-    rodata.extend_from_slice(&MAGIC);
+    rodata.extend_from_slice(&LINKED_MAGIC);
     let from_descriptor = |at: u64| at.wrapping_sub(descriptor);
     let code_field = 40;
     relocation(&mut rodata_references, descriptor + code_field, R_X86_64_PC64, TEXT, code_field as i64);
@@ -187,6 +198,7 @@ pub fn assemble(prefix: &str, parts: &Parts<'_>) -> Result<Vec<u8>> {
     let fields =
         [manifest_place, manifest_length, claims_place, claims_length, 0, code_length, from_descriptor(0), data_length];
     fields.iter().for_each(|field| rodata.extend_from_slice(&field.to_le_bytes()));
+    rodata.extend_from_slice(&identity(parts));
     let descriptor_size = rodata.len() as u64 - descriptor;
 
     let mut symbols = Symbols { table: vec![0; 24], names: vec![0] };

@@ -111,7 +111,7 @@ static int same(const struct vwasm_module *module, int64_t at, const unsigned ch
 
 int main(int argc, char **argv) {
     const struct vwasm_module *app = &vwasm_app_module, *other = &vwasm_other_module, *module;
-    if (argc != 2 || memcmp(app->magic, "VWASM\0\0\1", 8) || memcmp(other->magic, "VWASM\0\0\1", 8)) return 1;
+    if (argc != 2 || memcmp(app->magic, "VWASM\0\0\2", 8) || memcmp(other->magic, "VWASM\0\0\2", 8)) return 1;
     if (!same(app, app->code, vwasm_app_code) || !same(app, app->data, vwasm_app_data)) return 2;
     if (!same(app, app->manifest, vwasm_app_manifest) || !same(other, other->code, vwasm_other_code)) return 3;
     if (!same(app, app->claims, vwasm_app_claims) || app->claims_size != vwasm_app_claims_size) return 6;

@@ -17,6 +17,7 @@ pub struct Context {
     pub guest_rsp: u64,
     /// Where the innermost `enter` saved the host's state; 0 when no guest is active.
     pub host_rsp: u64,
+    /// The store, while guest code of it is active: as whoever entered it has it.
     pub store: *mut Store,
     /// Set by the signal handler.
     pub trap_pc: u64,
@@ -36,7 +37,7 @@ impl Default for Context {
         Context {
             guest_rsp: 0,
             host_rsp: 0,
-            store: core::ptr::null_mut(),
+            store: core::ptr::slice_from_raw_parts_mut(core::ptr::null_mut::<()>(), 0) as *mut Store,
             trap_pc: 0,
             trap_rsp: 0,
             trap_code: 0,
@@ -111,16 +112,23 @@ pub fn prepare(features: u32) {
 }
 
 /// Runs guest code; false after a trap or an exit.
-pub fn enter(context: &mut Context, frame: &mut CallFrame) -> bool {
+pub fn enter(store: &mut Store, frame: &mut CallFrame) -> bool {
     // A time limit of before is not this entry's; one that still holds sends its signal again.
-    context.interrupted = 0;
-    let context: *mut Context = context;
-    let previous = crate::signal::set_current(context);
-    // SAFETY: code and instance come from a function record of the store, whose memory outlives the call; the guest stack and
-    // the words are the store's and the caller's.
-    let status = unsafe { vwasm_enter(context, frame) };
-    crate::signal::set_current(previous);
-    status == 0
+    store.context.interrupted = 0;
+    let context: *mut Context = &mut *store.context;
+    let outer_store = store.context.store;
+    // SAFETY: the context stays where it is while the store lives. Gates reach the store through the pointer that is put there:
+    // the store is lent to them for the time of the call, during which this function does not touch it. Code and instance come
+    // from a function record of the store, whose memory outlives the call; the guest stack and the words are the store's and
+    // the caller's.
+    unsafe {
+        (*context).store = store;
+        let outer = crate::signal::set_current(context);
+        let status = vwasm_enter(context, frame);
+        crate::signal::set_current(outer);
+        (*context).store = outer_store;
+        status == 0
+    }
 }
 
 pub fn host_gate_address() -> u64 {

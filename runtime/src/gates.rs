@@ -333,3 +333,6 @@ fn slot_for(store: &Store, table: usize, reference: u32) -> Result<Slot, TrapCod
     let target = &store.tables[table];
     store.slot(target.element, target.private_to, reference).ok_or(TrapCode::OutOfBoundsTableAccess)
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

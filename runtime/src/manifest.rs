@@ -185,10 +185,13 @@ pub struct Manifest {
     /// Records {function, offset in the name bytes, length}, by function; then the name bytes.
     pub names: Cow<'static, [u8]>,
     pub name_count: u32,
-    /// Lines of the source: `line_count` records of u32 Wasm offset, start and length of a file's name in what follows the
-    /// records, line (0: not known); by offset, each holds until the next.
+    /// Lines of the source: `line_count` records of u32 Wasm offset, start and length of a file's name in what follows all
+    /// records, line (0: not known), the innermost inlined call there (its number plus one; 0: none); by offset, each holds until
+    /// the next. Then `inlined_count` records of calls that the source's compiler inlined: start and length of the callee's name,
+    /// and of the name of the file that the call is in, its line (0: not known), and the call around it, which has a lower number.
     pub lines: Cow<'static, [u8]>,
     pub line_count: u32,
+    pub inlined_count: u32,
     /// Rules without a proof that the compiler was built with; none in an honest build.
     pub unproved: Vec<String>,
 }
@@ -440,6 +443,7 @@ impl Manifest {
         w.u32(self.name_count);
         w.bytes(&self.names);
         w.u32(self.line_count);
+        w.u32(self.inlined_count);
         w.bytes(&self.lines);
         w.list(&self.unproved, |w, rule| w.bytes(rule.as_bytes()));
         w.0
@@ -535,7 +539,7 @@ impl Manifest {
         let sites = keep(r.bytes()?);
         let name_count = r.u32()?;
         let names = keep(r.bytes()?);
-        let line_count = r.u32()?;
+        let (line_count, inlined_count) = (r.u32()?, r.u32()?);
         let lines = keep(r.bytes()?);
         let unproved = r.list(|r| r.string())?;
         Ok(Manifest {
@@ -562,6 +566,7 @@ impl Manifest {
             name_count,
             lines,
             line_count,
+            inlined_count,
             unproved,
         })
     }
@@ -664,9 +669,13 @@ impl Manifest {
             && self.frames.len() % 16 == 0
             && self.sites.len() % 12 == 0
             && records <= self.names.len()
-            && self.line_count as usize * 16 <= self.lines.len()
+            && self.line_count as usize * LINE + self.inlined_count as usize * INLINED <= self.lines.len()
     }
 }
+
+/// Bytes of a record of `Manifest::lines`, and of an inlined call.
+pub const LINE: usize = 20;
+pub const INLINED: usize = 24;
 
 /// Largest guest stack that can be asked for.
 pub const MAX_STACK: u64 = 1 << 32;

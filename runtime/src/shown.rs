@@ -7,12 +7,22 @@ const MOST: usize = 200;
 
 /// A name with what is not printable escaped, cut when it is long.
 pub fn shown(name: &str) -> String {
+    let mut rest = name.chars();
+    let mut text = escaped(rest.by_ref().take(MOST));
+    if rest.next().is_some() {
+        text.push('…');
+    }
+    text
+}
+
+/// All of a name: of what somebody is to judge by, nothing may be left out.
+pub fn shown_whole(name: &str) -> String {
+    escaped(name.chars())
+}
+
+fn escaped(characters: impl Iterator<Item = char>) -> String {
     let mut text = String::new();
-    for (number, character) in name.chars().enumerate() {
-        if number == MOST {
-            text.push('…');
-            break;
-        }
+    for character in characters {
         match character {
             '"' | '\'' => text.push(character),
             _ => text.extend(character.escape_debug()),

@@ -20,6 +20,8 @@ const SIGNALS: [usize; 5] = [SIGILL, SIGBUS, SIGFPE, SIGSEGV, SIGALRM];
 
 /// The `si_code` of a timer; the processor's are positive.
 const SI_TIMER: i32 = -2;
+/// That of a fault which is of no address: among others, there was no room on the stack for a handler of the host's.
+const SI_KERNEL: i32 = 0x80;
 /// What our timers send with their signal, so that other timers of the process are not taken for them.
 pub(crate) const TIMER_VALUE: u64 = u64::from_le_bytes(*b"vwasm\0\0\0");
 
@@ -162,6 +164,22 @@ pub fn guard(handler: extern "C" fn() -> !) {
     }
 }
 
+/// The signals that the process handles without asking for the stack set apart (`SA_ONSTACK`): one of them that arrives while
+/// guest code runs is handled on the guest's stack. The guest cannot touch what is there meanwhile, since it waits, but it chooses
+/// how much room there is: without enough for the kernel's frame it is ended as if its stack were exhausted, and without enough for
+/// the handler's own the process ends. What the handler leaves there, code of the guest's may read.
+#[cfg(not(freestanding))]
+pub fn handled_on_guest_stack() -> alloc::vec::Vec<i32> {
+    let unprepared = |signal: &i32| {
+        let mut action = NO_ACTION;
+        let args = [*signal as usize, 0, &raw mut action as usize, 8, 0, 0];
+        // SAFETY: the kernel fills in the structure, and changes nothing.
+        let known = sys::check(unsafe { sys::syscall(number::RT_SIGACTION, args) });
+        known.is_ok() && action.handler > 1 && action.flags & SA_ONSTACK == 0
+    };
+    (1..=64).filter(unprepared).collect()
+}
+
 /// The stack that handlers run on: the guest's may be full.
 mod stack {
     use crate::memory::Reservation;
@@ -253,7 +271,7 @@ extern "C" fn handle(signal: i32, info: *mut u8, ucontext: *mut u8) {
         }
         let on_guest_stack = ((*context).stack_low..(*context).stack_high).contains(&rsp);
         // What the gate does on the guest's stack counts as the guest's call of it.
-        let (pc, rsp) = if on_guest_stack && from_timer && leaf::contains(pc) {
+        let (pc, rsp) = if on_guest_stack && (from_timer || code == SI_KERNEL) && leaf::contains(pc) {
             ((rsp as *const u64).read(), rsp + 8)
         } else {
             (pc, rsp)
@@ -263,7 +281,8 @@ extern "C" fn handle(signal: i32, info: *mut u8, ucontext: *mut u8) {
         } else if from_timer {
             trap::is_guest(&*(*context).store, pc).then_some(trap::TIMEOUT)
         } else if code > 0 {
-            trap::meaning(&*(*context).store, signal as usize, pc, address).map(|code| code as u64)
+            let address = if code == SI_KERNEL { None } else { Some(address) };
+            trap::meaning(&*(*context).store, signal as usize, pc, rsp, address).map(|code| code as u64)
         } else {
             None
         };

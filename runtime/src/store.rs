@@ -28,23 +28,53 @@ pub enum Extern {
     Global(u32),
 }
 
-/// Who called a host function.
-pub struct Caller {
-    store: *mut Store,
+/// Who called a host function. It lives for that one call, and no two of them can be exchanged: each has a lifetime of its own.
+pub struct Caller<'a> {
+    store: &'a mut Store,
     /// None if the host called it.
     instance: Option<u32>,
 }
 
-impl Caller {
-    /// The store waits while a host function runs, and nothing else refers to it.
+impl Caller<'_> {
+    /// The store, which waits while a host function runs. Guest code below waits for this very store, so nothing may be put in
+    /// its place; its type has no size, so that nothing can be:
+    ///
+    /// ```compile_fail
+    /// # use vwasm_runtime::store::{Caller, Store};
+    /// fn exchange(caller: &mut Caller<'_>, other: &mut Store) {
+    ///     std::mem::swap(caller.store(), other);
+    /// }
+    /// ```
+    ///
+    /// What can be done instead:
+    ///
+    /// ```
+    /// # use vwasm_runtime::store::{Caller, Store};
+    /// fn exchange(caller: &mut Caller<'_>, mut other: Box<Store>, mut another: Box<Store>) {
+    ///     std::mem::swap(&mut other, &mut another);
+    ///     caller.store().set_fuel(Some(1));
+    /// }
+    /// ```
+    ///
+    /// Neither can two callers be exchanged, or one be kept:
+    ///
+    /// ```compile_fail
+    /// # use vwasm_runtime::store::Caller;
+    /// fn exchange<'a, 'b>(one: &mut Caller<'a>, another: &mut Caller<'b>) {
+    ///     std::mem::swap(one, another);
+    /// }
+    /// ```
     pub fn store(&mut self) -> &mut Store {
-        // SAFETY: made by `call_host` for the time of one call, during which whoever entered the store does not touch it.
-        unsafe { &mut *self.store }
+        self.store
     }
 
     pub fn store_ref(&self) -> &Store {
-        // SAFETY: as above.
-        unsafe { &*self.store }
+        self.store
+    }
+
+    /// The same, for a shorter time.
+    pub fn reborrow(&mut self) -> Caller<'_> {
+        Caller { store: self.store, instance: self.instance }
     }
 
     /// The calling instance's memory; empty if it has none.
@@ -273,7 +303,11 @@ impl Config {
     }
 }
 
-pub struct Store {
+/// The store. Guest code that runs keeps a pointer to it, so no store may be put in the place of another: `Tail` is a slice, and
+/// what has no size can be neither moved nor exchanged by safe code.
+pub type Store = StoreWith<[()]>;
+
+pub struct StoreWith<Tail: ?Sized> {
     pub(crate) context: Box<Context>,
     pub(crate) stack: Reservation,
     pub(crate) functions: Functions,
@@ -296,6 +330,7 @@ pub struct Store {
     interrupt: Option<crate::interrupt::InterruptHandle>,
     panics: Panics,
     depth: u32,
+    _tail: Tail,
 }
 
 /// Panics of host functions go around the guest, which cannot be unwound: they end it as a trap does, and go on behind it.
@@ -340,7 +375,7 @@ impl Store {
     pub fn new(config: Config) -> Result<Box<Store>, i32> {
         crate::signal::install();
         let stack = config.pool.stack(config.stack_size.clamp(STACK_MINIMUM, 1 << 40) as usize)?;
-        let mut store = Box::new(Store {
+        let mut store: Box<Store> = Box::new(StoreWith {
             context: Box::new(Context::default()),
             stack,
             functions: config.pool.functions()?,
@@ -361,12 +396,11 @@ impl Store {
             interrupt: None,
             panics: Panics::default(),
             depth: 0,
+            _tail: [(); 0],
         });
         store.context.stack_low = store.stack.start as u64;
         store.context.stack_high = (store.stack.start as usize + store.stack.length) as u64;
         store.context.guest_rsp = store.context.stack_high - 64;
-        let pointer: *mut Store = &mut *store;
-        store.context.store = pointer;
         Ok(store)
     }
 
@@ -619,7 +653,7 @@ impl Store {
         frame.parameter_words = parameter_words as u64;
 
         self.begin_call();
-        let outcome = crate::enter::enter(&mut self.context, &mut frame);
+        let outcome = crate::enter::enter(self, &mut frame);
         self.collect_fuel();
         let interrupted = self.end_call();
         if !outcome {
@@ -717,7 +751,7 @@ impl Store {
     }
 }
 
-impl Drop for Store {
+impl<Tail: ?Sized> Drop for StoreWith<Tail> {
     fn drop(&mut self) {
         let pool = &self.config.pool;
         self.regions.drain(..).for_each(|region| pool.keep_region(region));

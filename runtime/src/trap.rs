@@ -4,7 +4,7 @@
 //! The guest stack is read within its bounds only.
 
 use crate::layout::*;
-use crate::manifest::{Manifest, record, search};
+use crate::manifest::{INLINED, LINE, Manifest, record, search};
 use crate::shown::shown;
 use crate::signal::{SIGBUS, SIGFPE, SIGILL, SIGSEGV};
 use crate::store::{Module, Store};
@@ -27,7 +27,7 @@ pub enum TrapKind {
 /// What the signal handler notes for a timeout, in the place of a trap code.
 pub(crate) const TIMEOUT: u64 = 0xff;
 
-/// One function of a backtrace.
+/// One function of a backtrace. Names longer than [`MOST_NAME`] bytes are cut.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceEntry {
     pub module: String,
@@ -41,6 +41,16 @@ pub struct TraceEntry {
     pub body: Option<u32>,
     /// File and line of the source.
     pub line: Option<(String, u32)>,
+    /// The functions that the source's compiler inlined there, innermost first.
+    pub inlined: Vec<Inlined>,
+}
+
+/// A function that is part of another one's code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inlined {
+    pub name: Option<String>,
+    /// Where it is called: in the next one, or the function itself.
+    pub called: Option<(String, u32)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,14 +100,16 @@ impl Trap {
             let Some((frame_size, function)) = frame_at(module, offset) else { return };
             if function != u32::MAX {
                 let offset = site_at(module, offset).map(|(_, wasm)| wasm).filter(|wasm| *wasm != u32::MAX);
+                let (line, inlined) = offset.and_then(|offset| source_of(&module.manifest, offset)).unwrap_or_default();
                 self.backtrace.push(TraceEntry {
-                    module: module.manifest.name.clone(),
+                    module: short(module.manifest.name.as_bytes()),
                     function,
                     instance: store.instance_at(r15),
-                    name: function_name(&module.manifest, function),
+                    name: name_of(&module.manifest, function).map(short),
                     offset,
                     body: body_of(&module.manifest, function),
-                    line: offset.and_then(|offset| line_of(&module.manifest, offset)),
+                    line,
+                    inlined,
                 });
             }
             let at = rsp.wrapping_add(u64::from(frame_size));
@@ -125,12 +137,21 @@ impl Trap {
         for (number, entry) in self.backtrace.iter().enumerate() {
             let offset = entry.offset.map_or("?".to_string(), |offset| alloc::format!("{offset:#x}"));
             let module = if entry.module.is_empty() { "<unknown>".to_string() } else { shown(&entry.module) };
-            let name = entry.name.as_deref().map(shown);
-            let name = name.unwrap_or_else(|| alloc::format!("<wasm function {}>", entry.function));
-            text.push_str(&alloc::format!("  {number:>3}: {offset:>8} - {module}!{name}\n"));
-            if let Some((file, line)) = &entry.line {
-                text.push_str(&alloc::format!("{:17}at {}:{line}\n", "", shown(file)));
+            let mut place = &entry.line;
+            let mut begin = alloc::format!("  {number:>3}: {offset:>8}");
+            let mut tell = |name: String, place: &Option<(String, u32)>| {
+                text.push_str(&alloc::format!("{begin} - {module}!{name}\n"));
+                if let Some((file, line)) = place {
+                    text.push_str(&alloc::format!("{:17}at {}:{line}\n", "", shown(file)));
+                }
+                begin = " ".repeat(15);
+            };
+            for inlined in &entry.inlined {
+                tell(inlined.name.as_deref().map_or("<inlined function>".to_string(), shown), place);
+                place = &inlined.called;
             }
+            let name = entry.name.as_deref().map(shown);
+            tell(name.unwrap_or_else(|| alloc::format!("<wasm function {}>", entry.function)), place);
         }
         text.push_str(&alloc::format!("wasm trap: {}\n", self.message()));
         text
@@ -158,8 +179,25 @@ fn site_at(module: &Module, offset: u32) -> Option<(u32, u32)> {
     (record(sites, 3, index, 0)? == offset).then_some((record(sites, 3, index, 1)?, record(sites, 3, index, 2)?))
 }
 
+/// Most bytes of a name in a backtrace. Modules may have names of any length, and a backtrace the same one again and again.
+pub const MOST_NAME: usize = 256;
+
+/// A name as text, cut where a character begins, with a mark, if it is too long.
+fn short(name: &[u8]) -> String {
+    if name.len() <= MOST_NAME {
+        return String::from_utf8_lossy(name).into_owned();
+    }
+    let begins = |at: &usize| name[*at] & 0xc0 != 0x80;
+    let end = (MOST_NAME - 3..=MOST_NAME).rev().find(begins).unwrap_or(MOST_NAME);
+    String::from_utf8_lossy(&name[..end]).into_owned() + "…"
+}
+
 /// What the module calls a function.
 pub fn function_name(manifest: &Manifest, function: u32) -> Option<String> {
+    name_of(manifest, function).map(|name| String::from_utf8_lossy(name).into_owned())
+}
+
+fn name_of(manifest: &Manifest, function: u32) -> Option<&[u8]> {
     let names = &manifest.names;
     let count = manifest.name_count as usize;
     let index = search(names, 3, count, function)?;
@@ -167,19 +205,28 @@ pub fn function_name(manifest: &Manifest, function: u32) -> Option<String> {
         return None;
     }
     let start = count * 12 + record(names, 3, index, 1)? as usize;
-    let bytes = names.get(start..start.checked_add(record(names, 3, index, 2)? as usize)?)?;
-    Some(String::from_utf8_lossy(bytes).into_owned())
+    names.get(start..start.checked_add(record(names, 3, index, 2)? as usize)?)
 }
 
-/// File and line of an offset in the module.
-fn line_of(manifest: &Manifest, offset: u32) -> Option<(String, u32)> {
-    let (lines, count) = (&manifest.lines, manifest.line_count as usize);
-    let index = search(lines, 4, count, offset)?;
-    let field = |field| record(lines, 4, index, field);
-    let start = (count * 16).checked_add(field(1)? as usize)?;
-    let name = lines.get(start..start.checked_add(field(2)? as usize)?)?;
-    let line = field(3).filter(|line| *line != 0)?;
-    Some((String::from_utf8_lossy(name).into_owned(), line))
+/// File and line of an offset in the module, and the functions inlined there.
+fn source_of(manifest: &Manifest, offset: u32) -> Option<(Option<(String, u32)>, Vec<Inlined>)> {
+    const DEEPEST: usize = 32;
+    let (lines, calls) = manifest.lines.split_at_checked(manifest.line_count as usize * LINE)?;
+    let (calls, text) = calls.split_at_checked(manifest.inlined_count as usize * INLINED)?;
+    let name = |start: u32, length: u32| text.get(start as usize..(start as usize).checked_add(length as usize)?).map(short);
+    let place = |start, length, line| Some((name(start, length)?, line)).filter(|(_, line)| *line != 0);
+    let index = search(lines, LINE / 4, manifest.line_count as usize, offset)?;
+    let field = |field| record(lines, LINE / 4, index, field);
+    let line = place(field(1)?, field(2)?, field(3)?);
+    let (mut inlined, mut next) = (Vec::new(), field(4)?);
+    while next != 0 && inlined.len() < DEEPEST {
+        let field = |field| record(calls, INLINED / 4, next as usize - 1, field);
+        let callee = name(field(0)?, field(1)?).filter(|name| !name.is_empty());
+        inlined.push(Inlined { name: callee, called: place(field(2)?, field(3)?, field(4)?) });
+        // A lower number, so that there is an end.
+        next = field(5).filter(|outer| *outer < next)?;
+    }
+    Some((line, inlined))
 }
 
 /// The trap that the signal handler noted.
@@ -202,12 +249,19 @@ pub(crate) fn is_guest(store: &Store, pc: u64) -> bool {
     store.modules.iter().any(|module| module.contains(pc as usize))
 }
 
-/// The trap that a fault in guest code means, if it is one: a `ud2`, an access in a memory's reservation, or one in the guard
-/// below the guest stack. The sites say which trap a `ud2` is, nothing more: nobody checks them.
-pub(crate) fn meaning(store: &Store, signal: usize, pc: u64, address: u64) -> Option<TrapCode> {
+/// The trap that a fault in guest code means, if it is one: a `ud2`, an access in a memory's reservation, one in the guard below
+/// the guest stack, or a fault of no address near the stack's end: then the kernel had no room there for a handler of the host's.
+/// The sites say which trap a `ud2` is, nothing more: nobody checks them.
+pub(crate) fn meaning(store: &Store, signal: usize, pc: u64, rsp: u64, address: Option<u64>) -> Option<TrapCode> {
+    /// More than the kernel puts on a stack for a handler.
+    const SIGNAL_FRAME: u64 = 64 << 10;
     let module = store.modules.iter().find(|module| module.contains(pc as usize))?;
     let offset = (pc - module.code as u64) as u32;
     if signal == SIGSEGV || signal == SIGBUS {
+        let end = store.stack.start as u64 + STACK_GUARD;
+        let Some(address) = address else {
+            return (rsp.wrapping_sub(end) < SIGNAL_FRAME).then_some(TrapCode::CallStackExhausted);
+        };
         let guard = store.stack.start as u64..store.stack.start as u64 + STACK_GUARD;
         if guard.contains(&address) {
             return Some(TrapCode::CallStackExhausted);

@@ -7,11 +7,13 @@
 //! - `operands`: random operands for instructions
 //! - `disassembler`: what another disassembler says of code
 //! - `support`: programs as executables, and directories for them
+//! - `endless`: guests that go on until they are ended
 //! - `binary`: binary modules made by hand
-//! - `native`: guest memory from outside, and single instructions on the CPU; the only module with `unsafe`
+//! - `native`: guest memory from outside, signals, and single instructions on the CPU; together with `endless` the only one with `unsafe`
 
 pub mod binary;
 pub mod disassembler;
+pub mod endless;
 pub mod model;
 pub mod native;
 pub mod operands;

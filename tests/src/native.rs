@@ -1,4 +1,4 @@
-//! What safe Rust cannot reach: guest memory from outside, and single instructions on the CPU.
+//! What safe Rust cannot reach: guest memory from outside, signals, and single instructions on the CPU.
 
 use crate::model::State;
 use iced_x86::{Code, Encoder, IcedError, Instruction, MemoryOperand, Register};
@@ -43,6 +43,53 @@ impl Window {
         }
         let at = memory.iter().zip(&self.shadow).position(|(found, wanted)| found != wanted)?;
         Some((self.start + at, memory[at]))
+    }
+}
+
+// -- signals --------------------------------------------------------------------------------------------
+
+pub fn this_thread() -> libc::pthread_t {
+    // SAFETY: takes nothing and cannot fail.
+    unsafe { libc::pthread_self() }
+}
+
+/// Sends a signal to a thread of this process, which must still run.
+pub fn send(thread: libc::pthread_t, signal: i32) {
+    // SAFETY: the callers' threads wait for those that send.
+    assert_eq!(unsafe { libc::pthread_kill(thread, signal) }, 0);
+}
+
+/// Installs a handler, for a stack set apart or for the one that it interrupts.
+pub fn handle(signal: i32, handler: extern "C" fn(i32), apart: bool) {
+    // SAFETY: a structure of zeros is a valid one, and the handlers given only write to memory of their own.
+    unsafe {
+        let mut action = std::mem::zeroed::<libc::sigaction>();
+        action.sa_sigaction = handler as *const () as usize;
+        action.sa_flags = libc::SA_RESTART | if apart { libc::SA_ONSTACK } else { 0 };
+        assert_eq!(libc::sigaction(signal, &action, std::ptr::null_mut()), 0);
+    }
+}
+
+/// Where this thread's own stack is.
+pub fn stack_of_this_thread() -> std::ops::Range<usize> {
+    // SAFETY: the attributes are filled in before they are read, and destroyed.
+    unsafe {
+        let mut attributes = std::mem::zeroed();
+        assert_eq!(libc::pthread_getattr_np(libc::pthread_self(), &mut attributes), 0);
+        let (mut start, mut size) = (std::ptr::null_mut(), 0);
+        assert_eq!(libc::pthread_attr_getstack(&attributes, &mut start, &mut size), 0);
+        libc::pthread_attr_destroy(&mut attributes);
+        start as usize..start as usize + size
+    }
+}
+
+/// Most bytes that the kernel puts on a stack for a handler.
+pub fn signal_frame() -> u64 {
+    const AT_MINSIGSTKSZ: u64 = 51;
+    // SAFETY: reads what the kernel told the process.
+    match unsafe { libc::getauxval(AT_MINSIGSTKSZ) } {
+        0 => 2048,
+        size => size,
     }
 }
 

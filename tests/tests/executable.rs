@@ -1,8 +1,10 @@
 //! The shape of executables: what the kernel maps, how large they are, and that their bytes depend on nothing but the module.
 
+use std::process::Command;
 use vwasm::compile::{Options, compile};
 use vwasm::image::executable;
 use vwasm::module::Module;
+use vwasm_tests::support::{self, Directory, Grants, nothing};
 
 fn image(name: &str) -> Vec<u8> {
     let path = format!("{}/bench/wasm/{name}.wasm", env!("CARGO_MANIFEST_DIR"));
@@ -69,4 +71,32 @@ fn bytes_do_not_depend_on_threads() {
             .collect();
         assert!(images.windows(2).all(|pair| pair[0] == pair[1]), "{name}");
     }
+}
+
+/// What a program says of its grants is all of them, and none of it is a terminal's to obey.
+#[test]
+fn grants_are_shown_whole_and_harmless() {
+    let directory = Directory::new("shown");
+    let long = "v".repeat(5000);
+    let pair = |a: &str, b: &str| (a.to_string(), b.to_string());
+    let grants = Grants {
+        directories: vec![pair("/no\x1b[2J/where", "gu\u{202e}est\ndirectory / as /")],
+        environment: vec![pair("KEY\x07", "\x1b]0;title\x07"), pair("LONG", &long)],
+        ..nothing()
+    };
+    let module = br#"(module (import "wasi_snapshot_preview1" "proc_exit" (func (param i32))))"#;
+    let program = support::executable(&directory, "program", module, grants);
+    let shown = support::run(Command::new(&program).env("VWASM_SHOW_GRANTS", "1"), b"");
+    assert!(shown.status.success());
+    let text = support::text(&shown.stdout);
+    assert!(text.chars().all(|c| c == '\n' || c == ' ' || c.is_ascii_graphic()), "{text:?}");
+    let lines: Vec<&str> = text.lines().collect();
+    let directory = r"directory /no\u{1b}[2J/where as gu\u{202e}est\ndirectory / as /";
+    let environment = r"environment KEY\u{7}=\u{1b}]0;title\u{7}";
+    assert_eq!(lines[..3], [directory, environment, &format!("environment LONG={long}")]);
+    // Nor is what it says when they cannot be had.
+    let failed = support::run(&mut Command::new(&program), b"");
+    assert_eq!(failed.status.code(), Some(1));
+    let text = support::text(&failed.stderr);
+    assert!(text.starts_with(r"error: /no\u{1b}[2J/where, granted when this program was compiled"), "{text:?}");
 }

@@ -6,6 +6,7 @@ use gimli::{Encoding, Format, LittleEndian, SectionId};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use vwasm::lines;
+use vwasm_runtime::manifest::{INLINED, LINE};
 use vwasm_tests::random::Random;
 use vwasm_tests::support::{Directory, compiled, executable, nothing, text};
 
@@ -133,7 +134,8 @@ fn of_a_real_compiler() {
         let module = std::fs::read(place.join(format!("{name}.wasm"))).expect("the module");
         let report = trapped(&directory, name, &module);
         let expected = format!(
-            "walk at {header}/inlined.h:2\nwalk at {from}traces.c:16\nwalk at {from}traces.c:16\nstart at {from}traces.c:20\n"
+            "deref at {header}/inlined.h:2\ntwice at {from}traces.c:10\nwalk at {from}traces.c:15\n\
+             walk at {from}traces.c:16\nwalk at {from}traces.c:16\nstart at {from}traces.c:20\n"
         );
         let mut found = String::new();
         for line in report.lines() {
@@ -182,9 +184,10 @@ fn hostile() {
                 line_strings: part(".debug_line_str"),
                 strings: part(".debug_str"),
                 code: code as u32,
+                ..lines::Sections::default()
             };
             let found = lines::lines(parts, &sites);
-            assert!(found.count as usize * 16 <= found.records.len() && found.count as usize <= offsets.len());
+            assert!(found.count as usize * LINE <= found.records.len() && found.count as usize <= offsets.len());
             known += u32::from(found.count > 0);
         }
     }
@@ -208,4 +211,136 @@ fn hostile() {
             with_sections(&plain, &[(".debug_line", junk.clone()), (".debug_line_str", junk.clone()), (".debug_str", junk)]);
         assert_eq!(compiled(&module).code, compiled(&plain).code);
     }
+}
+
+/// The sections of a module that begin so, by name.
+fn debug_sections(module: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let payloads = wasmparser::Parser::new(0).parse_all(module);
+    payloads
+        .filter_map(|payload| match payload.unwrap() {
+            wasmparser::Payload::CustomSection(section) => Some((section.name().to_string(), section.data().to_vec())),
+            _ => None,
+        })
+        .filter(|(name, _)| name.starts_with(".debug_"))
+        .collect()
+}
+
+fn with_parts<T>(sections: &[(String, Vec<u8>)], code: u64, action: impl FnOnce(lines::Sections<'_>) -> T) -> T {
+    let part = |name: &str| sections.iter().find(|(found, _)| found == name).map_or(&[][..], |(_, data)| data);
+    action(lines::Sections {
+        line: part(".debug_line"),
+        line_strings: part(".debug_line_str"),
+        strings: part(".debug_str"),
+        info: part(".debug_info"),
+        abbreviations: part(".debug_abbrev"),
+        string_offsets: part(".debug_str_offsets"),
+        addresses: part(".debug_addr"),
+        ranges: part(".debug_ranges"),
+        range_lists: part(".debug_rnglists"),
+        code: code as u32,
+    })
+}
+
+/// Every record of a table is in it, and inlined calls have an end.
+fn check(found: &lines::Lines) {
+    let (count, calls) = (found.count as usize, found.calls as usize);
+    let text = found.records.len().checked_sub(count * LINE + calls * INLINED).expect("room for the records");
+    let word = |at: usize| u32::from_le_bytes(found.records[at..at + 4].try_into().unwrap()) as usize;
+    for n in 0..count {
+        assert!(word(n * LINE + 4) + word(n * LINE + 8) <= text && word(n * LINE + 16) <= calls);
+    }
+    for n in 0..calls {
+        let at = count * LINE + n * INLINED;
+        assert!(word(at) + word(at + 4) <= text && word(at + 8) + word(at + 12) <= text && word(at + 20) <= n);
+    }
+}
+
+/// Descriptions of inlined calls that are damaged, and such that would take for ever if each part were read again and again.
+#[test]
+fn hostile_inlined_calls() {
+    let start = Instant::now();
+    let mut random = Random(23);
+    let place = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("lines");
+    for name in ["traces-dwarf4", "traces-dwarf5"] {
+        let module = std::fs::read(place.join(format!("{name}.wasm"))).expect("the module");
+        let (code, sites) = (code_start(&module), compiled(&module).manifest.sites);
+        let good = debug_sections(&module);
+        let calls = with_parts(&good, code, |parts| lines::lines(parts, &sites)).calls;
+        assert_eq!(calls, 2, "deref and twice");
+        let mut told = 0;
+        for _ in 0..6000 {
+            let mut sections = good.clone();
+            for _ in 0..1 + random.below(4) {
+                let (_, data) = &mut sections[random.index(good.len())];
+                if data.is_empty() {
+                    continue;
+                }
+                let at = random.index(data.len());
+                match random.below(5) {
+                    0 | 1 => data[at] = random.next() as u8,
+                    2 => data[at] = random.pick(&[0, 0x7f, 0x80, 0xff]),
+                    3 => data.truncate(at),
+                    _ => drop(data.splice(at..at, std::iter::repeat_n(0xff, 9))),
+                }
+            }
+            let found = with_parts(&sections, code, |parts| lines::lines(parts, &sites));
+            check(&found);
+            told += u32::from(found.calls > 0);
+        }
+        assert!(told > 1000, "{told}");
+
+        // Units of a header and one entry, so many that reading anything large for each would show.
+        let unit = |abbreviations: u32, entries: &[u8]| {
+            let mut unit = (7 + entries.len() as u32).to_le_bytes().to_vec();
+            unit.extend_from_slice(&[4, 0]);
+            unit.extend_from_slice(&abbreviations.to_le_bytes());
+            unit.push(4);
+            unit.extend_from_slice(entries);
+            unit
+        };
+        let replaced = |parts: &[(&str, Vec<u8>)]| {
+            let mut sections = good.clone();
+            sections.retain(|(name, _)| parts.iter().all(|(other, _)| name != other));
+            sections.extend(parts.iter().map(|(name, data)| (name.to_string(), data.clone())));
+            let found = with_parts(&sections, code, |parts| lines::lines(parts, &sites));
+            check(&found);
+            found.calls
+        };
+        // Entry 1: a unit; 2: an inlined call with ranges, a name and a reference; 3: a function with a name; 4: as 2, within.
+        let table = [
+            &[1, 0x11, 1, 0, 0][..],
+            &[2, 0x1d, 0, 0x55, 0x17, 0x03, 0x0e, 0x31, 0x13, 0, 0],
+            &[3, 0x2e, 0, 0x03, 0x0e, 0, 0],
+            &[4, 0x1d, 1, 0, 0],
+            &[0],
+        ]
+        .concat();
+        let long = vec![b'x'; 1 << 20];
+        let ranges = [1u32, 1].map(u32::to_le_bytes).concat().repeat(1 << 17);
+        // Each entry has all ranges, and a name that does not end.
+        let call = [&[2][..], &0u32.to_le_bytes(), &0u32.to_le_bytes(), &11u32.to_le_bytes()].concat();
+        let info = unit(0, &[&[1][..], &call.repeat(100_000)].concat());
+        let abbreviations = (".debug_abbrev", table.clone());
+        let everywhere = [2u32, 1 << 30, 0, 0].map(u32::to_le_bytes).concat();
+        let parts = [
+            (".debug_info", info.clone()),
+            abbreviations.clone(),
+            (".debug_ranges", everywhere),
+            (".debug_str", long.clone()),
+        ];
+        assert_eq!(replaced(&parts), 1, "the last of them");
+        replaced(&[(".debug_info", info), abbreviations.clone(), (".debug_ranges", ranges), (".debug_str", long.clone())]);
+        let function = [&[3][..], &0u32.to_le_bytes()].concat();
+        let info = unit(0, &[&[1][..], &function.repeat(100_000)].concat());
+        replaced(&[(".debug_info", info), abbreviations.clone(), (".debug_str", long)]);
+        // Calls in calls in calls.
+        replaced(&[(".debug_info", unit(0, &[&[1][..], &vec![4; 1 << 20]].concat())), abbreviations.clone()]);
+        // Units with a table each, which overlap and do not end; and of entries with a thousand attributes that take no room.
+        let endless = [&[1, 0x11, 1][..], &[0x3f, 0x19].repeat(1 << 19)].concat();
+        let units: Vec<u8> = (0..60_000).flat_map(|n| unit(4 * n, &[1])).collect();
+        replaced(&[(".debug_info", units), (".debug_abbrev", endless)]);
+        let wide = [&[1, 0x11, 0][..], &[0x3f, 0x19].repeat(1000), &[0, 0, 0]].concat();
+        replaced(&[(".debug_info", unit(0, &vec![1; 1 << 20])), (".debug_abbrev", wide)]);
+    }
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
 }

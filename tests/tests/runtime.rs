@@ -125,6 +125,82 @@ fn backtraces_name_instances() {
     }
 }
 
+/// Names of any length come out of a backtrace short, cut between characters; the offsets are all there.
+#[test]
+fn names_in_backtraces_are_short() {
+    use vwasm_runtime::trap::MOST_NAME;
+    for (character, length) in [("n", 256), ("n", 257), ("\u{e9}", 1000), ("\u{65e5}", 33_000), ("\u{1f980}", 24_000)] {
+        let name = character.repeat(length);
+        let module = load(&format!(
+            r#"(module $"{name}" (func $"{name}" (export "f") (param i32)
+              (if (local.get 0) (then (call 0 (i32.sub (local.get 0) (i32.const 1)))) (else unreachable))))"#
+        ));
+        let mut store = Store::new(Config::default()).expect("a store");
+        let instance = store.instantiate(&module, &[]).expect("an instance");
+        let trap = store.invoke(export(&store, instance, "f"), &[100], &mut []).expect_err("a trap");
+        assert_eq!(trap.backtrace.len(), 64);
+        let whole = name.len() <= MOST_NAME;
+        let kept = MOST_NAME / character.len() * character.len();
+        let expected = if whole { name.clone() } else { format!("{}…", &name[..kept]) };
+        for entry in &trap.backtrace {
+            assert_eq!(entry.name.as_ref(), Some(&expected));
+            assert_eq!(entry.module, expected);
+            assert!(entry.offset.is_some());
+        }
+        assert!(trap.report().len() < 64 * 1000);
+    }
+}
+
+/// Stores that are exchanged by whoever owns them, between calls and while another one's guest runs: each stays what it is. (The
+/// store of the guest that runs cannot be exchanged: see the documentation of `Caller::store`.)
+#[test]
+fn stores_that_change_places() {
+    use std::cell::RefCell;
+    let module = load(
+        r#"(module (import "host" "exchange" (func $exchange (result i32))) (global $n (mut i32) (i32.const 0)) (memory 1)
+          (func (export "set") (param i32) (global.set $n (local.get 0)) (i32.store (i32.const 0) (local.get 0)))
+          (func (export "get") (result i32) (call $exchange) (i32.add (i32.mul (global.get $n) (i32.const 10)))
+            (i32.add (i32.mul (i32.load (i32.const 0)) (i32.const 100)))))"#,
+    );
+    let ty = FunctionType { params: vec![], results: vec![ValueType::I32] };
+    let others: Rc<RefCell<Vec<Box<Store>>>> = Rc::default();
+    let make = |number: u64| {
+        let mut store = Store::new(Config::default()).unwrap();
+        let shared = others.clone();
+        let exchange = move |caller: &mut vwasm_runtime::store::Caller, _: &[u64], results: &mut [u64]| {
+            // The innermost finds nothing to exchange.
+            let Ok(mut stores) = shared.try_borrow_mut() else { return Ok(()) };
+            stores.reverse();
+            for store in stores.iter_mut() {
+                let mut value = [0];
+                store.invoke(export(store, 0, "get"), &[], &mut value)?;
+                results[0] = results[0] * 1000 + value[0];
+            }
+            // A box may even go while another store's guest runs.
+            stores.pop();
+            assert_eq!(caller.memory().len(), 65536);
+            Ok(())
+        };
+        let exchange = store.shared_host_function(&ty, Rc::new(exchange)).unwrap();
+        let instance = store.instantiate(&module, &[Extern::Function(exchange)]).unwrap();
+        store.invoke(export(&store, instance, "set"), &[number], &mut []).unwrap();
+        store
+    };
+    let (mut first, mut second) = (make(1), make(2));
+    others.borrow_mut().extend([make(3), make(4)]);
+    std::mem::swap(&mut first, &mut second);
+    let get = |store: &mut Store| {
+        let mut value = [0];
+        store.invoke(export(store, 0, "get"), &[], &mut value).unwrap();
+        value[0]
+    };
+    assert_eq!(get(&mut first), 440_330 + 220);
+    assert_eq!(get(&mut second), 440 + 110);
+    assert_eq!(get(&mut first), 220);
+    drop(first);
+    assert_eq!(get(&mut second), 110);
+}
+
 fn control_word() -> u32 {
     let mut word = 0u32;
     // SAFETY: writes the word.

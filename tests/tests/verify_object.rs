@@ -65,7 +65,7 @@ fn section(file: &[u8], n: usize) -> (usize, usize) {
 fn tampering_is_seen() {
     let original = file();
     type Tamper = fn(&mut Vec<u8>);
-    let cases: [(&str, Tamper, &str); 10] = [
+    let cases: [(&str, Tamper, &str); 11] = [
         (
             "the text becomes writable",
             |f| {
@@ -135,9 +135,18 @@ fn tampering_is_seen() {
             "another instruction",
             |f| {
                 let at = section(f, 1).0;
-                f[at] = 0xf4
+                f[at] = 0xf4;
+                seal(f);
             },
             "code offset",
+        ),
+        (
+            "a digest of something else",
+            |f| {
+                let (at, size) = section(f, 2);
+                f[at + size - 1] ^= 1
+            },
+            "differs outside code and data",
         ),
     ];
     for (name, tamper, expected) in cases {
@@ -156,6 +165,13 @@ fn tampering_is_seen() {
         let changed = vwasm::object::assemble(&vwasm::object::prefix(&manifest), &fewer).expect("a file");
         assert_ne!(verdict(&changed), "accepted", "relocation {gone} at {at} is gone");
     }
+}
+
+/// Writes the right digest into a file with sections where they should be.
+fn seal(file: &mut [u8]) {
+    let Some(identity) = take_apart(file).map(|parts| vwasm::object::identity(&parts)) else { return };
+    let (at, size) = section(file, 2);
+    file[at + size - identity.len()..at + size].copy_from_slice(&identity);
 }
 
 #[test]
@@ -192,6 +208,7 @@ fn what_is_accepted_is_so_wherever_it_is_linked() {
                 for _ in 0..1 + random.below(3) {
                     changed[at + random.below(size as u64) as usize] ^= 1 << random.below(8);
                 }
+                seal(&mut changed);
             }
         }
         let Ok(verified) = verify::file(&changed) else { continue };

@@ -8,6 +8,11 @@
  * wasm_module_deserialize may be given bytes that nobody trusts.
  *
  * A store and all that belongs to it is used by one thread at a time; engines and shared modules by any.
+ *
+ * Signals: the first store installs handlers for SIGSEGV, SIGBUS, SIGILL and SIGFPE; what is not a guest's goes on to the handlers
+ * that were there before. The program's own handlers, of any signal, are to be installed with SA_ONSTACK: without it, a signal
+ * that arrives while guest code runs is handled on the guest's stack, of which the guest may have left little, and then the
+ * process ends. No handler may call this library.
  */
 #ifndef WASM_H
 #define WASM_H

@@ -78,7 +78,7 @@ fn host(
         let given = args.iter().zip(&ty.params).map(|(&bits, ty)| Val::new(bits, *ty, &store)).collect();
         let mut given = Vector::from(given);
         let mut taken = Vector::from(ty.results.iter().map(|_| Val::empty()).collect());
-        let outer = store.caller.replace(Some(caller));
+        let outer = store.caller.replace(Some(std::ptr::from_mut(caller).cast()));
         let trap = call(env.env, &given, &mut taken);
         store.caller.set(outer);
         // SAFETY: both vectors are this function's own; what C put into the second it handed over.

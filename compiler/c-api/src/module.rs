@@ -28,13 +28,19 @@ pub struct StoreInner {
     /// A box.
     store: *mut Store,
     /// The innermost call of a host function that is going on.
-    pub caller: Cell<Option<*mut Caller>>,
-    /// Objects that the guest has as external references, by number less one.
-    foreign: RefCell<Vec<Rc<Body>>>,
+    pub caller: Cell<Option<*mut Caller<'static>>>,
+    foreign: RefCell<Foreign>,
     /// The trap object that a host function gave, on its way out.
     pub trap: RefCell<Option<Object>>,
     /// The instances that the program was given, by their numbers.
     instances: RefCell<BTreeMap<u32, Weak<Body>>>,
+}
+
+/// Objects that the guest has as external references, by number less one. No number is given out twice.
+enum Foreign {
+    Known(Vec<Rc<Body>>),
+    /// The store was deleted: those that there were are null, and there will be no others, since they could keep the store.
+    Gone,
 }
 
 impl StoreInner {
@@ -49,15 +55,16 @@ impl StoreInner {
         }
     }
 
-    /// A number for an object, by which the guest may hold it; the same object has the same number.
-    pub fn intern(&self, object: &Object) -> u32 {
-        let mut foreign = self.foreign.borrow_mut();
+    /// A number for an object, by which the guest may hold it; the same object has the same number. None once the store is
+    /// deleted.
+    pub fn intern(&self, object: &Object) -> Option<u32> {
+        let Foreign::Known(foreign) = &mut *self.foreign.borrow_mut() else { return None };
         let known = foreign.iter().position(|body| Rc::ptr_eq(body, &object.0));
         let place = known.unwrap_or_else(|| {
             foreign.push(object.0.clone());
             foreign.len() - 1
         });
-        place as u32 + 1
+        u32::try_from(place + 1).ok()
     }
 
     /// A handle for a new instance.
@@ -75,7 +82,8 @@ impl StoreInner {
 
     pub fn interned(&self, number: u32) -> Option<Object> {
         let place = (number as usize).checked_sub(1)?;
-        self.foreign.borrow().get(place).map(|body| Object(body.clone()))
+        let Foreign::Known(foreign) = &*self.foreign.borrow() else { return None };
+        foreign.get(place).map(|body| Object(body.clone()))
     }
 }
 
@@ -143,13 +151,14 @@ pub unsafe extern "C" fn wasm_store_new(engine: *const wasm_engine_t) -> *mut wa
     boxed(wasm_store_t(Rc::new(StoreInner {
         store,
         caller: Cell::default(),
-        foreign: RefCell::default(),
+        foreign: RefCell::new(Foreign::Known(Vec::new())),
         trap: RefCell::default(),
         instances: RefCell::default(),
     })))
 }
 
-/// Deletes a store. What belongs to it lives on until its handles are deleted, except that external references become null.
+/// Deletes a store. What belongs to it lives on until its handles are deleted, except that external references become null, and
+/// that no new ones are taken.
 ///
 /// # Safety
 /// The pointer must be null or owned.
@@ -158,7 +167,7 @@ pub unsafe extern "C" fn wasm_store_delete(store: *mut wasm_store_t) {
     // SAFETY: as the caller promises.
     if let Some(store) = unsafe { owned(store) } {
         // Objects of the store among them would keep it for ever. Their finalizers may come back here.
-        let foreign = store.0.foreign.take();
+        let foreign = store.0.foreign.replace(Foreign::Gone);
         drop(foreign);
     }
 }

@@ -84,7 +84,7 @@ pub unsafe fn number(reference: *const Object, ty: ValueType, store: &StoreInner
     // SAFETY: as the caller promises.
     let Some(object) = (unsafe { reference.as_ref() }) else { return Some(0) };
     if ty == ValueType::ExternRef {
-        return Some(store.intern(object));
+        return store.intern(object);
     }
     match object.external() {
         Some((Extern::Function(number), owner)) if std::ptr::eq(Rc::as_ptr(owner), store) => Some(number),

@@ -241,14 +241,48 @@ static void deleted_while_made(wasm_engine_t *engine, const char *path) {
     wasm_instance_delete(instance);
 }
 
+/* What a guest keeps of a store that was deleted is null, and does not become something else that is given to it later. */
+static void references_of_deleted_stores(wasm_engine_t *engine, const char *path) {
+    wasm_byte_vec_t binary = read_file(path);
+    wasm_store_t *store = wasm_store_new(engine), *other = wasm_store_new(engine);
+    wasm_module_t *module = wasm_module_new(store, &binary);
+    wasm_byte_vec_delete(&binary);
+    wasm_extern_vec_t none = WASM_EMPTY_VEC, exports, others;
+    wasm_instance_t *instance = wasm_instance_new(store, module, &none, NULL);
+    wasm_instance_t *another = wasm_instance_new(other, module, &none, NULL);
+    wasm_instance_exports(instance, &exports), wasm_instance_exports(another, &others);
+    wasm_foreign_t *first = wasm_foreign_new(store), *second = wasm_foreign_new(store);
+    wasm_val_t in[1] = { { WASM_EXTERNREF, { .ref = wasm_foreign_as_ref(first) } } }, out[1] = { WASM_INIT_VAL };
+    wasm_val_vec_t args = WASM_ARRAY_VEC(in), results = WASM_ARRAY_VEC(out), empty = WASM_EMPTY_VEC;
+    CHECK(!wasm_func_call(export_func(&exports, 0), &args, &empty));
+    CHECK(!wasm_func_call(export_func(&exports, 1), &empty, &results) && wasm_ref_same(out[0].of.ref, in[0].of.ref));
+    wasm_val_delete(&out[0]);
+    wasm_store_delete(store);
+    CHECK(!wasm_func_call(export_func(&exports, 1), &empty, &results) && !out[0].of.ref);
+    in[0].of.ref = wasm_foreign_as_ref(second);
+    wasm_trap_t *trap = wasm_func_call(export_func(&exports, 0), &args, &empty);
+    CHECK(trap && message_is(trap, "an argument of another type, or of another store"));
+    wasm_trap_delete(trap);
+    CHECK(!wasm_func_call(export_func(&exports, 1), &empty, &results) && !out[0].of.ref);
+    /* Another store has numbers of its own; the same object may be in both. */
+    CHECK(!wasm_func_call(export_func(&others, 1), &empty, &results) && !out[0].of.ref);
+    CHECK(!wasm_func_call(export_func(&others, 0), &args, &empty));
+    CHECK(!wasm_func_call(export_func(&others, 1), &empty, &results) && wasm_ref_same(out[0].of.ref, in[0].of.ref));
+    wasm_val_delete(&out[0]);
+    wasm_foreign_delete(first), wasm_foreign_delete(second), wasm_module_delete(module);
+    wasm_extern_vec_delete(&exports), wasm_extern_vec_delete(&others);
+    wasm_instance_delete(instance), wasm_instance_delete(another), wasm_store_delete(other);
+}
+
 int main(int argc, char **argv) {
-    if (argc != 4) return 2;
+    if (argc != 5) return 2;
     types();
     wasm_engine_t *engine = wasm_engine_new_with_config(wasm_config_new());
     wasm_store_t *store = wasm_store_new(engine), *other = wasm_store_new(engine);
     nonsense(store, other);
     threads(engine, argv[2]);
     deleted_while_made(engine, argv[3]);
+    references_of_deleted_stores(engine, argv[4]);
 
     wasm_byte_vec_t binary = read_file(argv[1]), stored;
     CHECK(wasm_module_validate(store, &binary));

@@ -59,7 +59,8 @@ fn write(args: &CompileArgs) -> Result<()> {
             check_imports(&module)?;
             let mut compiled = compile_with_grants(args, &module, &options)?;
             let image = if args.strip {
-                (compiled.manifest.lines, compiled.manifest.line_count) = (Vec::new().into(), 0);
+                let manifest = &mut compiled.manifest;
+                (manifest.lines, manifest.line_count, manifest.inlined_count) = (Vec::new().into(), 0, 0);
                 vwasm::image::without_symbols(&compiled)?
             } else {
                 vwasm::image::executable(&compiled)?

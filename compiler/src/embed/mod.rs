@@ -7,6 +7,12 @@
 //! another one they give an error. A host function gets the store back through its [`Caller`], and may do all that its owner may:
 //! call, instantiate, grow, trap; a panic in it goes on behind the guest.
 //!
+//! Signals: the first store installs handlers for `SIGSEGV`, `SIGBUS`, `SIGILL` and `SIGFPE`, the first interrupt handle one for `SIGALRM`;
+//! what is not a guest's goes on to the handlers that were there before. A handler of the program's own has to be installed with
+//! `SA_ONSTACK`: without it, a signal that arrives while guest code runs is handled on the guest's stack, of which the guest may
+//! have left little, and then the process ends. [`handled_on_guest_stack`] names the signals of which this is true. No handler
+//! may enter a store.
+//!
 //! Instances are cheap: what a store leaves behind (address space, stack, tables) is cleared and taken over by the next one of the
 //! same engine.
 //!
@@ -58,6 +64,7 @@ pub use vwasm_runtime::interrupt::InterruptHandle;
 use vwasm_runtime::manifest::Manifest;
 use vwasm_runtime::pool::Pool;
 use vwasm_runtime::shown::shown;
+pub use vwasm_runtime::signal::handled_on_guest_stack;
 use vwasm_runtime::store::{self, Config};
 use vwasm_runtime::trap::Trap;
 use vwasm_runtime::wasi::{self, Wasi};
@@ -240,13 +247,13 @@ impl Store {
 
 /// Who called a host function, and the way back into the store meanwhile: it stands for the store wherever one is wanted.
 pub struct Caller<'a> {
-    inner: &'a mut store::Caller,
+    inner: store::Caller<'a>,
     id: u64,
 }
 
 impl<'a> Caller<'a> {
     fn new(inner: &'a mut store::Caller, id: u64) -> Caller<'a> {
-        Caller { inner, id }
+        Caller { inner: inner.reborrow(), id }
     }
 }
 
@@ -344,7 +351,7 @@ impl Linker {
     /// Provides WASI with these arguments and grants to the imports of a module.
     pub fn wasi(&mut self, store: &mut impl AsStore, module: &Module, config: &wasi::Config) -> Result<()> {
         let wasi = Wasi::new(config)
-            .map_err(|(granted, error)| Error::Resources(format!("{granted} cannot be had (errno {error})")))?;
+            .map_err(|(granted, error)| Error::Resources(format!("{} cannot be had (errno {error})", shown(&granted))))?;
         let (inner, id) = store.parts_mut();
         for import in &module.loaded.manifest.imports {
             if wasi::type_of(&import.module, &import.name).is_some() {

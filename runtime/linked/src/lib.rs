@@ -14,7 +14,7 @@ use std::ptr::null_mut;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use vwasm_runtime::cpu;
-use vwasm_runtime::image::MAGIC;
+use vwasm_runtime::image::LINKED_MAGIC;
 use vwasm_runtime::instance::InstantiateError;
 use vwasm_runtime::interrupt::Deadline;
 use vwasm_runtime::layout::TrapCode;
@@ -57,6 +57,7 @@ const MESSAGES: [(i32, &CStr); 9] = [
 ];
 
 /// `struct vwasm_module` of the header: parts as distances from the structure itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub struct LinkedModule {
     magic: [u8; 8],
@@ -68,6 +69,8 @@ pub struct LinkedModule {
     code_size: u64,
     data: i64,
     data_size: u64,
+    /// A digest of all parts.
+    identity: [u8; 32],
 }
 
 /// A function that the module imports: gets the values of its arguments, writes those of its results over them, and gives a
@@ -93,29 +96,31 @@ pub struct LinkedInstance {
 struct Shared {
     instance: Cell<Option<*mut LinkedInstance>>,
     /// The innermost call of an imported function.
-    caller: Cell<Option<*mut Caller>>,
+    caller: Cell<Option<*mut Caller<'static>>>,
     /// The status that an imported function gave.
     refused: Cell<Option<i32>>,
 }
 
-/// The module at an address, decoded once.
+/// The module at an address, decoded once. Should a shared library go and another one come to the same address, it is noticed:
+/// the descriptor there says what the whole module is.
 ///
 /// # Safety
-/// The pointer must be null or point to what the object file's `…_module` symbol names, which stays there as long as the process
-/// lives: what is known of the address is not read again. So a shared library with a module in it is not unloaded.
+/// The pointer must be null or point to what the object file's `…_module` symbol names, which stays there as long as there are
+/// instances of it.
 unsafe fn module_at(module: *const LinkedModule) -> Result<Arc<Module>, i32> {
-    static KNOWN: OnceLock<Mutex<BTreeMap<usize, Arc<Module>>>> = OnceLock::new();
+    static KNOWN: OnceLock<Mutex<BTreeMap<usize, (LinkedModule, Arc<Module>)>>> = OnceLock::new();
     if module.is_null() {
         return Err(status::ARGUMENT);
     }
     let mut known = KNOWN.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(module) = known.get(&(module as usize)) {
-        return Ok(module.clone());
+    // SAFETY: as the caller promises.
+    let header = unsafe { *module };
+    if let Some((_, found)) = known.get(&(module as usize)).filter(|(like, _)| *like == header) {
+        return Ok(found.clone());
     }
     // SAFETY: the object file put the structure and its parts where it says, and the linker kept their distances.
     let decoded = unsafe {
-        let header = &*module;
-        if header.magic != MAGIC {
+        if header.magic != LINKED_MAGIC {
             return Err(status::DAMAGED);
         }
         let part = |distance: i64| module.cast::<u8>().offset(distance as isize);
@@ -131,7 +136,7 @@ unsafe fn module_at(module: *const LinkedModule) -> Result<Arc<Module>, i32> {
         Module::from_mapped(manifest, code, header.code_size as usize, data, header.data_size as usize)
     };
     let decoded = Arc::new(decoded);
-    known.insert(module as usize, decoded.clone());
+    known.insert(module as usize, (header, decoded.clone()));
     Ok(decoded)
 }
 
@@ -193,7 +198,7 @@ fn imported(shared: Rc<Shared>, function: Import, context: *mut c_void) -> vwasm
         let Some(instance) = shared.instance.get() else { return Err(Trap::host("the instance is not ready")) };
         let mut values = args.to_vec();
         values.resize(args.len().max(results.len()).max(1), 0);
-        let outer = shared.caller.replace(Some(caller));
+        let outer = shared.caller.replace(Some(std::ptr::from_mut(caller).cast()));
         // SAFETY: the function is the one the program gave for this import; the values are as many as its type has.
         let status = unsafe { function(context, instance, values.as_mut_ptr()) };
         shared.caller.set(outer);
@@ -210,7 +215,7 @@ fn imported(shared: Rc<Shared>, function: Import, context: *mut c_void) -> vwasm
 /// provide, in order; each gets `context`. `out` gets the instance, or null.
 ///
 /// # Safety
-/// `module` must be null or name a module of an object file that is never unloaded; `imports` must point to `count` functions of the types that the
+/// `module` must be null or name a module of an object file that is not unloaded before its instances are deleted; `imports` must point to `count` functions of the types that the
 /// header declares; `out` must be null or point to a pointer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vwasm_instance_new(

@@ -81,6 +81,45 @@ fn run(command: &mut Command) -> String {
     out + &error
 }
 
+/// What gcc builds a program with so that it notices its own mistakes with memory and undefined arithmetic; none without them.
+fn sanitizers(directory: &Path) -> Option<[&'static str; 2]> {
+    const FLAGS: [&str; 2] = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"];
+    let source = directory.join("nothing.c");
+    std::fs::write(&source, "int main(void) { return 0; }").expect("a file");
+    let made = Command::new("gcc").args(FLAGS).arg(&source).arg("-o").arg(directory.join("nothing")).output();
+    let there = made.is_ok_and(|made| made.status.success());
+    if !there {
+        println!("gcc has no sanitizers here");
+    }
+    there.then_some(FLAGS)
+}
+
+/// What valgrind has to say of a program, besides what it cannot know: that a guest's traps are meant, and that the memory which
+/// is cleared for the next one is a stack. (Undefined values it finds also where the compiler tests two at once.)
+fn complaints_of_valgrind(program: &Path, arguments: &[PathBuf]) -> Vec<String> {
+    let mut command = Command::new("valgrind");
+    command.args(["--leak-check=full", "--undef-value-errors=no"]).arg(program).args(arguments);
+    let Ok(output) = command.output() else {
+        println!("there is no valgrind here");
+        return Vec::new();
+    };
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "all good\n");
+    let log = String::from_utf8_lossy(&output.stderr);
+    let text: Vec<&str> = log.lines().map(|line| line.splitn(3, "==").last().unwrap_or("").trim_start()).collect();
+    let lost = |line: &str| line.starts_with("definitely lost:") || line.starts_with("indirectly lost:");
+    let lost: Vec<String> = text.iter().filter(|line| lost(line)).map(|line| line.to_string()).collect();
+    assert_eq!(lost.len(), 2, "{log}");
+    let leaks = lost.into_iter().filter(|line| !line.contains(" 0 bytes in 0 blocks"));
+    let blocks = text.split(|line| line.is_empty());
+    let wrong = blocks.filter(|block| {
+        let at = block.iter().position(|line| line.starts_with("Invalid") || line.starts_with("Mismatched"));
+        let Some(at) = at else { return false };
+        let of_guest = block.get(at + 1).is_some_and(|line| line.contains(": ???"));
+        !of_guest && !block.iter().any(|line| line.contains("::keep_stack"))
+    });
+    leaks.chain(wrong.map(|block| block.join("\n"))).collect()
+}
+
 const OTHER: &str = r#"(module $other (global $n (mut i32) (i32.const 0)) (func (export "trap") unreachable)
   (func (export "count") (result i32) (global.set $n (i32.add (global.get $n) (i32.const 1))) (global.get $n)))"#;
 
@@ -89,12 +128,18 @@ fn a_c_program_uses_modules() {
     let directory = Directory::new("app");
     directory.object("app", &std::fs::read_to_string(here().join("app.wat")).expect("app.wat"));
     directory.object("other", OTHER);
-    for flags in [&["-fPIE", "-pie"][..], &["-no-pie", "-Wl,--gc-sections"], &["-O2", "-pie", "-Wl,--gc-sections,-z,now"]] {
+    let checked = sanitizers(&directory.0);
+    let mut ways =
+        vec![&["-fPIE", "-pie"][..], &["-no-pie", "-Wl,--gc-sections"], &["-O2", "-pie", "-Wl,--gc-sections,-z,now"]];
+    ways.extend(checked.as_ref().map(|flags| &flags[..]));
+    for flags in ways {
         let program = directory.build(&here().join("app.c"), &["app.o", "other.o"], flags);
         assert_eq!(run(&mut Command::new(&program)), "all good\n", "{flags:?}");
         run(Command::new("strip").arg(&program));
         println!("{flags:?}: {} bytes, stripped", std::fs::metadata(&program).expect("the program").len());
     }
+    let program = directory.build(&here().join("app.c"), &["app.o", "other.o"], &["-g"]);
+    assert_eq!(complaints_of_valgrind(&program, &[]), [""; 0]);
 }
 
 /// Names that would be something else in C or in assembly, and names that become the same.
@@ -155,6 +200,51 @@ fn what_c_cannot_provide_is_refused() {
         let error = vwasm::object::object(&compiled).err().expect("refused").to_string();
         assert!(error.contains("imports a memory, table or global"), "{error}");
     }
+}
+
+/// A shared library goes, and another one comes to its address, with a module that differs in its data only.
+#[test]
+fn modules_at_the_same_address() {
+    let directory = Directory::new("unloaded");
+    let source = "#include \"unit.h\"\nconst struct vwasm_module *module(void) { return &vwasm_unit_module; }\n";
+    std::fs::write(directory.0.join("unit.c"), source).expect("a file");
+    for (library, data) in [("./1.so", "first"), ("./2.so", "other")] {
+        let text = r#"(module $unit (memory 1) (data (i32.const 8) "DATA") (func (export "f") (result i32) (i32.load (i32.const 8))))"#;
+        directory.object("unit", &text.replace("DATA", data));
+        let mut gcc = Command::new("gcc");
+        run(gcc.current_dir(&directory.0).args(["-shared", "-fPIC", "-O1", "-o", library, "unit.c", "unit.o"]));
+    }
+    let source = r#"
+#include "unit.h"
+#include <dlfcn.h>
+#include <stdio.h>
+int main(void) {
+    const void *before = NULL;
+    int same = 0;
+    for (int n = 0; n < 10; n++) {
+        void *library = dlopen(n % 2 ? "./2.so" : "./1.so", RTLD_NOW);
+        if (!library) return 1;
+        const struct vwasm_module *(*module)(void);
+        *(void **)&module = dlsym(library, "module");
+        same += module() == before;
+        before = module();
+        for (int again = 0; again < 3; again++) {
+            struct vwasm_instance *instance;
+            uint64_t values[1];
+            if (vwasm_instance_new(module(), NULL, 0, NULL, &instance) != VWASM_OK) return 2;
+            if (vwasm_instance_call(instance, 0, values, 1) != VWASM_OK) return 3;
+            if (memcmp(values, n % 2 ? "othe" : "firs", 4)) return printf("round %d: %.4s\n", n, (char *)values), 4;
+            vwasm_instance_delete(instance);
+        }
+        dlclose(library);
+    }
+    return printf("%d\n", same), 0;
+}
+"#;
+    std::fs::write(directory.0.join("main.c"), source).expect("a file");
+    let program = directory.build(&directory.0.join("main.c"), &["-ldl"], &["-D_DEFAULT_SOURCE"]);
+    let said = run(Command::new(&program).current_dir(&directory.0));
+    assert_ne!(said, "0\n", "the system chose other addresses, so this says nothing");
 }
 
 /// The limits a module was compiled with hold in C programs, for each call anew.

@@ -1,7 +1,7 @@
 //! The stub's heap, and the memory functions that compiled Rust calls.
 //!
 //! Blocks up to 32 KiB come in powers of two from free lists, larger ones from the system. They are cut from a chunk one behind
-//! the other, so that few pages are touched. One thread only.
+//! the other, so that few pages are touched; the first chunk is there from the beginning. One thread only.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::arch::asm;
@@ -18,6 +18,14 @@ struct Lists {
     left: usize,
 }
 
+#[repr(align(16))]
+struct Chunk(UnsafeCell<[u8; CHUNK]>);
+
+// SAFETY: the stub has one thread; the heap alone uses it.
+unsafe impl Sync for Chunk {}
+
+static FIRST: Chunk = Chunk(UnsafeCell::new([0; CHUNK]));
+
 struct Heap(UnsafeCell<Lists>);
 
 // SAFETY: the stub has one thread.
@@ -25,7 +33,7 @@ unsafe impl Sync for Heap {}
 
 #[global_allocator]
 static HEAP: Heap =
-    Heap(UnsafeCell::new(Lists { free: [core::ptr::null_mut(); CLASSES], chunk: core::ptr::null_mut(), left: 0 }));
+    Heap(UnsafeCell::new(Lists { free: [core::ptr::null_mut(); CLASSES], chunk: FIRST.0.get().cast(), left: CHUNK }));
 
 /// Alignment of every block.
 const ALIGNMENT: usize = 16;

@@ -23,7 +23,7 @@ use vwasm_runtime::image::{ImageHeader, MAGIC, PAYLOAD_ADDRESS};
 use vwasm_runtime::instance::InstantiateError;
 use vwasm_runtime::interrupt::Deadline;
 use vwasm_runtime::manifest::{Call, Manifest, ValueType};
-use vwasm_runtime::shown::shown;
+use vwasm_runtime::shown::{shown, shown_whole};
 use vwasm_runtime::store::{Config, Extern, Module, Store};
 use vwasm_runtime::sys::{self, number};
 use vwasm_runtime::trap::{Trap, TrapKind};
@@ -163,10 +163,10 @@ extern "C" fn main(stack: *const usize) -> ! {
 fn grants(manifest: &Manifest) -> ! {
     let mut text = String::new();
     for (host, guest) in &manifest.grants.directories {
-        text.push_str(&format!("directory {host} as {guest}\n"));
+        text.push_str(&format!("directory {} as {}\n", shown_whole(host), shown_whole(guest)));
     }
     for (key, value) in &manifest.grants.environment {
-        text.push_str(&format!("environment {key}={value}\n"));
+        text.push_str(&format!("environment {}={}\n", shown_whole(key), shown_whole(value)));
     }
     let limits = &manifest.grants;
     for fd in &limits.sockets {
@@ -186,10 +186,10 @@ fn grants(manifest: &Manifest) -> ! {
         }
     }
     for import in &manifest.imports {
-        text.push_str(&format!("import {}.{}\n", shown(&import.module), shown(&import.name)));
+        text.push_str(&format!("import {}.{}\n", shown_whole(&import.module), shown_whole(&import.name)));
     }
     if let Some(call) = &limits.call {
-        text.push_str(&format!("call {}\n", shown(&call.export)));
+        text.push_str(&format!("call {}\n", shown_whole(&call.export)));
     }
     sys::write_all(1, text.as_bytes());
     sys::exit(0)
@@ -202,7 +202,7 @@ fn run(manifest: Manifest, header: &ImageHeader, arguments: Vec<Vec<u8>>, trace:
     let (timeout, wanted) = (grants.timeout, grants.call.clone());
     store.set_fuel(grants.fuel);
     let wasi = Wasi::new(&wasi::Config { arguments, grants, trace }).unwrap_or_else(|(granted, error)| {
-        fail(&format!("{granted}, granted when this program was compiled, cannot be had (errno {error})"))
+        fail(&format!("{}, granted when this program was compiled, cannot be had (errno {error})", shown_whole(&granted)))
     });
     let mut imports = Vec::new();
     for import in &manifest.imports {

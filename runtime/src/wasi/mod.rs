@@ -17,7 +17,7 @@ mod trace;
 mod walk;
 
 use crate::manifest::{FunctionType, Grants, ValueType};
-use crate::store::Store;
+use crate::store::{Caller, Store};
 use crate::sys::{self, errno, syscall};
 use crate::trap::Trap;
 use abi::{Errno, Failure, Layout, Memory, Result};
@@ -195,7 +195,7 @@ impl Wasi {
         let wasi = this.clone();
         let ty = function_type(name, params);
         if name == "proc_exit" {
-            let end = move |_: &mut _, args: &[u64], _: &mut [u64]| {
+            let end = move |_: &mut Caller, args: &[u64], _: &mut [u64]| {
                 if wasi.borrow().trace {
                     trace::exit(args[0]);
                 }
