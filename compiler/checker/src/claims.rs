@@ -89,10 +89,9 @@ impl Reader<'_> {
     #[inline]
     pub fn number(&mut self) -> Option<u64> {
         let first = self.byte()?;
-        if first < 0x80 { Some(first.into()) } else { self.longer(first) }
-    }
-
-    fn longer(&mut self, first: u8) -> Option<u64> {
+        if first < 0x80 {
+            return Some(first.into());
+        }
         let mut value = u64::from(first & 0x7f);
         for shift in (7..64).step_by(7) {
             let byte = self.byte()?;

@@ -243,21 +243,16 @@ impl Function<'_> {
         state.depth = label.depth;
         state.zero_extended(label.narrow);
         let words = self.claims.words_of(label);
-        let last = |&(chunk, bits): &(u32, u64)| 64 * chunk + bits.checked_ilog2().unwrap_or(0);
-        if words.iter().any(|chunk| !state.words.exists(last(chunk), label.depth)) {
+        let last = |&(chunk, bits): &(u32, u64)| WORDS + 64 * chunk + bits.checked_ilog2().unwrap_or(0);
+        if !words.iter().all(|chunk| state.exists(last(chunk))) {
             return Err(Reason::Claims);
         }
         state.words.zero_extended(words);
-        let exists = |location: Location, state: &State| match location.checked_sub(WORDS) {
-            None => true,
-            Some(number) => state.words.exists(number, label.depth),
-        };
         for &(location, claim) in self.claims.facts_of(label) {
-            let known = exists(location, state) && !matches!(claim, Claim::Same(other) if !exists(other, state));
             match claim {
-                _ if !known => return Err(Reason::Claims),
-                Claim::Same(other) => state.same(location, other),
-                Claim::Fact(fact) => state.claim(location, fact),
+                Claim::Same(other) if state.exists(location) && state.exists(other) => state.same(location, other),
+                Claim::Fact(fact) if state.exists(location) => state.claim(location, fact),
+                _ => return Err(Reason::Claims),
             }
         }
         self.next_label += 1;
@@ -270,20 +265,16 @@ impl Function<'_> {
     #[inline(always)]
     fn instruction(&mut self, state: &mut State, instruction: &Instruction) -> Result<(), Reason> {
         if instruction.form.transfer == Transfer::Next {
-            self.step.ordinary(state, instruction)
-        } else {
-            self.leaves(state, instruction)
+            return self.step.ordinary(state, instruction);
         }
-    }
-
-    fn leaves(&mut self, state: &mut State, instruction: &Instruction) -> Result<(), Reason> {
-        let next = self.step.leave(state, instruction)?;
-        match next {
-            Next::Fall | Next::Call | Next::Return | Next::Trap => {}
+        match self.step.run(state, instruction)? {
+            Next::Fall | Next::Call => return Ok(()),
+            Next::Return | Next::Trap => {}
             Next::Jump { target } => self.goes_to(state, None, target)?,
             Next::Branch { target, condition } => {
                 self.goes_to(state, state.refined(condition, true), target)?;
                 state.learn(state.refined(condition, false));
+                return Ok(());
             }
             Next::Table { data, last } => {
                 let module = self.step.module;
@@ -304,9 +295,7 @@ impl Function<'_> {
                 }
             }
         }
-        if !matches!(next, Next::Fall | Next::Branch { .. } | Next::Call) {
-            (self.reachable, self.look) = (false, 0);
-        }
+        (self.reachable, self.look) = (false, 0);
         Ok(())
     }
 

@@ -44,29 +44,15 @@ pub struct Words {
 }
 
 impl Words {
-    /// Number of the word at `at` bytes from where rsp was at entry; the return address is none.
+    /// Number of the word at `at` bytes from where rsp was at entry; the return address has one too, but nothing accesses it.
+    #[inline]
     pub fn number(&self, at: i64) -> Option<u32> {
-        if at >= 8 {
-            let number = u32::try_from((at - 8) / 8).ok()?;
-            (number < self.incoming).then_some(number)
-        } else if at < 0 {
-            u32::try_from((-at - 1) / 8).ok()?.checked_add(self.incoming)
-        } else {
-            None
-        }
-    }
-
-    /// Whether there is such a word in the caller's area or in a frame of this depth.
-    pub fn exists(&self, number: u32, depth: u32) -> bool {
-        number < self.incoming.saturating_add(depth / 8)
+        u32::try_from(i64::from(self.incoming) - (at >> 3)).ok()
     }
 
     /// A word's distance from where rsp was at entry.
     pub fn place(&self, number: u32) -> i64 {
-        match number.checked_sub(self.incoming) {
-            None => 8 + 8 * i64::from(number),
-            Some(n) => -8 * (i64::from(n) + 1),
-        }
+        8 * (i64::from(self.incoming) - i64::from(number))
     }
 
     #[inline]
@@ -135,7 +121,7 @@ impl Words {
 
     /// Forgets the words of the frame between two depths.
     pub fn forget(&mut self, from: u32, to: u32) {
-        let (from, to) = (self.incoming + from / 8, (self.incoming + to / 8).min(self.words.len() as u32));
+        let (from, to) = (self.incoming + from / 8 + 1, (self.incoming + to / 8 + 1).min(self.words.len() as u32));
         for n in from / 64..to.div_ceil(64) {
             // Of the words before a number, those in this chunk.
             let before = |number: u32| 1u64.checked_shl(number.saturating_sub(64 * n)).unwrap_or(0).wrapping_sub(1);
@@ -250,11 +236,29 @@ impl State {
         self.put(register, fact, 0);
     }
 
-    /// More is known, or claimed, of what a place holds.
+    /// Whether there is such a register, or a word in the caller's area or the frame.
+    pub fn exists(&self, location: Location) -> bool {
+        location.checked_sub(WORDS).is_none_or(|number| number <= self.words.incoming.saturating_add(self.depth / 8))
+    }
+
+    /// More is claimed of what a place holds.
     pub fn claim(&mut self, location: Location, fact: Fact) {
+        self.assign(location, fact, self.value_at(location));
+    }
+
+    fn assign(&mut self, location: Location, fact: Fact, value: Value) {
         match location.checked_sub(WORDS) {
-            None => self.put(location as u8, fact, self.values[location as usize & 15]),
-            Some(word) => self.words.set(word, fact, 0),
+            None => self.put(location as u8, fact, value),
+            Some(number) => self.words.set(number, fact, value),
+        }
+    }
+
+    /// The number of the value in a place, if it has one, and what is known of it.
+    #[inline]
+    fn get(&self, location: Location) -> (Value, Fact) {
+        match location.checked_sub(WORDS) {
+            None => (self.values[location as usize & 15], self.register(location as u8)),
+            Some(number) => self.word_known(number),
         }
     }
 
@@ -274,30 +278,17 @@ impl State {
 
     /// The number of the value in a place; 0 if it has none.
     pub fn value_at(&self, location: Location) -> Value {
-        match self.values.get(location as usize) {
-            Some(value) => *value,
-            None => self.words.word(location - WORDS).value,
-        }
+        self.get(location).0
     }
 
     /// Two places hold the same value.
     pub fn same(&mut self, place: Location, other: Location) {
-        let mut value = self.value_at(other);
+        let (mut value, fact) = self.get(other);
         if value == 0 {
             value = self.new_value();
-            self.number(other, value);
+            self.assign(other, fact, value);
         }
-        self.number(place, value);
-    }
-
-    fn number(&mut self, location: Location, value: Value) {
-        match self.values.get_mut(location as usize) {
-            Some(number) => *number = value,
-            None => {
-                let word = self.words.word(location - WORDS);
-                self.words.set(location - WORDS, word.fact, value);
-            }
-        }
+        self.assign(place, self.get(place).1, value);
     }
 
     /// What is known of a word.
@@ -355,17 +346,11 @@ impl State {
 
     /// What is known of a place, if `refined` is known in addition.
     pub fn known(&self, location: Location, refined: Option<(Value, Fact)>) -> Fact {
-        let (value, mut fact) = match self.registers.get(location as usize) {
-            Some(fact) => (self.values[location as usize], *fact),
-            None => self.word_known(location - WORDS),
-        };
-        if let Some((of, more)) = refined
-            && of == value
-            && value != 0
-        {
-            fact = more;
+        let (value, fact) = self.get(location);
+        match refined {
+            Some((of, more)) if of == value && value != 0 => more,
+            _ => fact,
         }
-        fact
     }
 
     /// What a call leaves: nothing in registers, nothing in the callee's area, no checked slots.

@@ -85,17 +85,11 @@ impl Step<'_> {
 
     /// Judges one instruction.
     pub fn run(&self, state: &mut State, i: &Instruction) -> Judged<Next> {
-        match i.form.transfer {
-            Transfer::Next => self.ordinary(state, i).map(|()| Next::Fall),
-            _ => self.leave(state, i),
-        }
-    }
-
-    /// Judges an instruction that goes elsewhere.
-    #[inline(always)]
-    pub fn leave(&self, state: &mut State, i: &Instruction) -> Judged<Next> {
         Ok(match i.form.transfer {
-            Transfer::Next => Next::Fall,
+            Transfer::Next => {
+                self.ordinary(state, i)?;
+                Next::Fall
+            }
             Transfer::Jump => Next::Jump { target: i.target() },
             Transfer::JumpIf => Next::Branch { target: i.target(), condition: i.form.condition },
             Transfer::JumpRegister => {
@@ -123,6 +117,7 @@ impl Step<'_> {
 
     // -- instructions that go on --
 
+    /// Judges one that goes on to the next.
     #[inline(always)]
     pub fn ordinary(&self, state: &mut State, i: &Instruction) -> Judged<()> {
         let (form, operand, to) = (i.form, i.operand(0), i.place(0));

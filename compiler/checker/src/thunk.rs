@@ -17,22 +17,6 @@ pub struct Thunk {
     pub frame: u32,
 }
 
-// Opcode and operands of instructions that a 32-bit number follows.
-const SUB_RSP: &[u8] = &[0x48, 0x81, 0xec];
-const ADD_RSP: &[u8] = &[0x48, 0x81, 0xc4];
-const R11_FROM_FRAME: &[u8] = &[0x4c, 0x8b, 0x9c, 0x24];
-const R11_TO_FRAME: &[u8] = &[0x4c, 0x89, 0x9c, 0x24];
-const R15_FROM_FRAME: &[u8] = &[0x4c, 0x8b, 0xbc, 0x24];
-const R15_TO_FRAME: &[u8] = &[0x4c, 0x89, 0xbc, 0x24];
-const R15_FROM_R11: &[u8] = &[0x4d, 0x8b, 0xbb];
-const R11D_FROM_RAX: &[u8] = &[0x44, 0x8b, 0x98];
-const R11_ADD_FIELD: &[u8] = &[0x4d, 0x03, 0x9f];
-const R10_FROM_FIELD: &[u8] = &[0x4d, 0x8b, 0x97];
-const R10_TO_FIELD: &[u8] = &[0x4d, 0x89, 0x97];
-const CALL_R11: &[u8] = &[0x41, 0xff, 0x93];
-/// `shl r11, n`
-const SHL_R11: [u8; 3] = [0x49, 0xc1, 0xe3];
-
 /// The thunk of signatures with so many words, unless a `ret` cannot pop as many.
 pub fn thunk(parameters: usize, results: usize) -> Option<Thunk> {
     if parameters.checked_add(results)? >= 1 << 13 {
@@ -49,30 +33,29 @@ pub fn thunk(parameters: usize, results: usize) -> Option<Thunk> {
     };
     let copy = |code: &mut Vec<u8>, words: i32, from: i32, to: i32| {
         for word in 0..words {
-            put(code, R11_FROM_FRAME, from + 8 * word);
-            put(code, R11_TO_FRAME, to + 8 * word);
+            put(code, &[0x4c, 0x8b, 0x9c, 0x24], from + 8 * word); // mov r11, [rsp + from + 8 * word]
+            put(code, &[0x4c, 0x89, 0x9c, 0x24], to + 8 * word); // mov [rsp + to + 8 * word], r11
         }
     };
     let switch = |code: &mut Vec<u8>, from: &[u8], number: i32| {
-        put(code, R10_FROM_FIELD, layout::INSTANCE_FUEL);
+        put(code, &[0x4d, 0x8b, 0x97], layout::INSTANCE_FUEL); // mov r10, [r15 + instance_fuel]
         put(code, from, number);
-        put(code, R10_TO_FIELD, layout::INSTANCE_FUEL);
+        put(code, &[0x4d, 0x89, 0x97], layout::INSTANCE_FUEL); // mov [r15 + instance_fuel], r10
     };
-    put(&mut code, SUB_RSP, frame);
-    put(&mut code, R15_TO_FRAME, saved);
+    put(&mut code, &[0x48, 0x81, 0xec], frame); // sub rsp, frame
+    put(&mut code, &[0x4c, 0x89, 0xbc, 0x24], saved); // mov [rsp + saved], r15
     copy(&mut code, parameters, incoming, 0);
-    put(&mut code, R11D_FROM_RAX, layout::SLOT_REFERENCE);
-    code.extend(SHL_R11);
-    code.push(layout::FUNCTION_SIZE.trailing_zeros() as u8);
-    put(&mut code, R11_ADD_FIELD, layout::INSTANCE_FUNCTIONS);
-    switch(&mut code, R15_FROM_R11, layout::FUNCTION_INSTANCE);
-    put(&mut code, CALL_R11, layout::FUNCTION_CODE);
+    put(&mut code, &[0x44, 0x8b, 0x98], layout::SLOT_REFERENCE); // mov r11d, [rax + slot_reference]
+    code.extend([0x49, 0xc1, 0xe3, layout::FUNCTION_SIZE.trailing_zeros() as u8]); // shl r11, log2(function_size)
+    put(&mut code, &[0x4d, 0x03, 0x9f], layout::INSTANCE_FUNCTIONS); // add r11, [r15 + instance_functions]
+    switch(&mut code, &[0x4d, 0x8b, 0xbb], layout::FUNCTION_INSTANCE); // mov r15, [r11 + function_instance]
+    put(&mut code, &[0x41, 0xff, 0x93], layout::FUNCTION_CODE); // call [r11 + function_code]
     let returns_to = code.len() as u32;
     // The callee has popped its parameters.
-    put(&mut code, SUB_RSP, pop);
-    switch(&mut code, R15_FROM_FRAME, saved);
+    put(&mut code, &[0x48, 0x81, 0xec], pop); // sub rsp, pop
+    switch(&mut code, &[0x4c, 0x8b, 0xbc, 0x24], saved); // mov r15, [rsp + saved]
     copy(&mut code, results, pop, incoming + pop);
-    put(&mut code, ADD_RSP, frame);
-    code.extend([0xc2, pop as u8, (pop >> 8) as u8]);
+    put(&mut code, &[0x48, 0x81, 0xc4], frame); // add rsp, frame
+    code.extend([0xc2, pop as u8, (pop >> 8) as u8]); // ret pop
     Some(Thunk { code, returns_to, frame: frame as u32 })
 }

@@ -111,14 +111,9 @@ impl<'m> Analysis<'m> {
 
     /// Number of the word at a distance from where rsp was at entry.
     fn word_at(&self, at: i64) -> Option<u32> {
-        let incoming = self.step.signature.words();
-        if at >= 8 {
-            u32::try_from((at - 8) / 8).ok().filter(|number| *number < incoming)
-        } else if at < 0 {
-            u32::try_from((-at - 1) / 8).ok()?.checked_add(incoming)
-        } else {
-            None
-        }
+        // The return address is none of them.
+        let number = u32::try_from(i64::from(self.step.signature.words()) - at.div_euclid(8)).ok();
+        number.filter(|_| !(0..8).contains(&at))
     }
 
     /// The word that a memory operand is, if it is one whole.

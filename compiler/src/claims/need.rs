@@ -172,7 +172,7 @@ fn backward(analysis: &Analysis<'_>, before: impl Fn(&mut Set<'_>, &Item)) -> Ro
     let width = (WORDS as usize + analysis.words.len()).div_ceil(64);
     let mut rows = Rows { width, bits: vec![0; width * analysis.labels.len()] };
     let signature = analysis.step.signature;
-    let results: Vec<u32> = (signature.parameters.words.len() as u32..signature.words()).collect();
+    let results: Vec<u32> = (0..signature.results.words.len() as u32).collect();
     let mut grown = true;
     let mut rounds = 0;
     while grown && rounds < 64 {
