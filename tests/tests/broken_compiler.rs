@@ -64,7 +64,7 @@ const TYPES: u32 = 11;
 
 type Break = (&'static str, fn(&mut VCode));
 
-const BREAKS: [Break; 32] = [
+const BREAKS: [Break; 31] = [
     ("the bound check of a table is left out", |code| {
         each(code, |inst| {
             if matches!(inst, MInst::TrapIf { code: TrapCode::UndefinedElement | TrapCode::OutOfBoundsTableAccess, .. }) {

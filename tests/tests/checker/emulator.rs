@@ -40,7 +40,6 @@ const CODE: u64 = 0x1_0000_0000;
 const ENTRY: u64 = 0x6000_0000_0000;
 const APART: u64 = 0x10_0000_0000;
 const GATE: u64 = 0x7000_0000_0000;
-const FAULT: u32 = TrapCode::OutOfBoundsMemoryAccess as u32;
 
 /// Where instructions are from that compute: they change no other state than registers, flags and memory, but for MXCSR.
 const FEATURES: [CpuidFeature; 15] = [

@@ -4,15 +4,15 @@
 //! instance has a memory, two tables (10 elements at least, 1 at least), two imported functions (types 1 and 0), two imported
 //! globals (the first mutable), one constant, two globals.
 
-use iced_x86::{BlockEncoder, BlockEncoderOptions, Code, Decoder, DecoderOptions, Instruction, InstructionBlock, Register};
+use iced_x86::{BlockEncoder, BlockEncoderOptions, Code, Instruction, InstructionBlock, Register};
 use vwasm::claims::claims;
 use vwasm::claims::{write, write_number};
 use vwasm::emit::thunk::far_thunk;
 use vwasm::ir::Type;
 use vwasm::lower::convention::Convention;
 use vwasm_checker::claims::Claims;
-use vwasm_checker::layout::{InstanceLayout, InstanceShape, TrapCode};
-use vwasm_checker::{Checker, Class, Module, Reason, Rejection, Signature, Unit, check};
+use vwasm_checker::layout::{InstanceLayout, InstanceShape};
+use vwasm_checker::{Checker, Class, Module, Rejection, Signature, Unit, check};
 
 pub const SHAPE: InstanceShape = InstanceShape {
     memory_imports: 0,

@@ -16,14 +16,13 @@ mod transfers;
 mod values;
 
 use emulator::Emulator;
-use iced_x86::{Code, Decoder, DecoderOptions, Register::*};
+use iced_x86::{Code, Register::*};
 use module::{Built, Part};
 use shape::*;
 use vwasm::claims::write;
 use vwasm_checker::Reason;
 use vwasm_checker::claims::{Claim, Claims, Label};
 use vwasm_checker::fact::{Fact, MAX32};
-use vwasm_checker::layout::TrapCode;
 
 fn cases() -> Vec<Case> {
     let families =
