@@ -10,6 +10,8 @@ use vwasm_runtime::sys;
 
 const CLASSES: usize = 12; // 16 bytes to 32 KiB
 const CHUNK: usize = 256 << 10;
+/// What a small program needs. No more, so that the statics behind it are in a page that is touched anyway.
+const FIRST_CHUNK: usize = (12 << 10) - 512;
 
 struct Lists {
     /// First free block of each class; a free block's first word points to the next.
@@ -19,12 +21,12 @@ struct Lists {
 }
 
 #[repr(align(16))]
-struct Chunk(UnsafeCell<[u8; CHUNK]>);
+struct Chunk(UnsafeCell<[u8; FIRST_CHUNK]>);
 
 // SAFETY: the stub has one thread; the heap alone uses it.
 unsafe impl Sync for Chunk {}
 
-static FIRST: Chunk = Chunk(UnsafeCell::new([0; CHUNK]));
+static FIRST: Chunk = Chunk(UnsafeCell::new([0; FIRST_CHUNK]));
 
 struct Heap(UnsafeCell<Lists>);
 
@@ -33,7 +35,7 @@ unsafe impl Sync for Heap {}
 
 #[global_allocator]
 static HEAP: Heap =
-    Heap(UnsafeCell::new(Lists { free: [core::ptr::null_mut(); CLASSES], chunk: FIRST.0.get().cast(), left: CHUNK }));
+    Heap(UnsafeCell::new(Lists { free: [core::ptr::null_mut(); CLASSES], chunk: FIRST.0.get().cast(), left: FIRST_CHUNK }));
 
 /// Alignment of every block.
 const ALIGNMENT: usize = 16;
