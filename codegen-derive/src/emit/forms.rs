@@ -23,6 +23,8 @@ struct Described {
     span: Span,
     name: String,
     form: Form,
+    /// Whether some description is of more than moving rsp: then effect and flags are what it says.
+    general: bool,
     /// Whether there is a ModRM byte, and the bytes of the immediate.
     modrm: bool,
     immediate: u8,
@@ -317,7 +319,8 @@ impl Describer<'_> {
             only_stack: 0,
             particular: false,
         };
-        Ok(Described { span: self.inst.span, name, form, modrm, immediate, encoding })
+        let general = !form.operands.iter().any(|operand| operand.is(Operand::STACK));
+        Ok(Described { span: self.inst.span, name, form, general, modrm, immediate, encoding })
     }
 
     /// Whether the first two encoded operands are one, as in `xor r, r`.
@@ -384,14 +387,14 @@ fn unite(known: &mut Described, more: Described) -> Result<(), Diagnostic> {
         return disagree("the operands");
     }
     // Adjusting rsp and arithmetic on other registers are told apart by the operand.
-    let stack = |form: &Form| form.operands.iter().any(|operand| operand.is(Operand::STACK));
-    match (stack(into), stack(&other)) {
-        (true, false) => (into.effect, into.flags) = (other.effect, other.flags),
-        (false, true) => {}
+    match (known.general, more.general) {
+        (false, true) => (into.effect, into.flags) = (other.effect, other.flags),
+        (true, false) => {}
         _ if into.effect != other.effect => return disagree("the result"),
         _ if into.flags != other.flags => into.flags = FlagsEffect::Undefined,
         _ => {}
     }
+    known.general |= more.general;
     for (operand, more_of_it) in into.operands.iter_mut().zip(other.operands) {
         let memory = operand.is(Operand::MEMORY) && more_of_it.is(Operand::MEMORY);
         if operand.width != more_of_it.width && (memory || !operand.is(Operand::VECTOR)) && !operand.is(Operand::IMMEDIATE) {

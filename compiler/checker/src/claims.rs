@@ -4,7 +4,7 @@
 //! module     for each function and thunk the length of its claims in bytes, then they
 //! function   number of labels, usual depth / 8, then each label
 //! label      distance from the last one × 16 + flags, [zero-extended registers: 16 bits], [depth / 8],
-//!            [number of claims, claims], [number of chunks of 64 words, of each its distance from the one before
+//!            [number of claims, claims], [number of chunks of 64 words, of each its distance from the one behind the last
 //!            and a bit for each word that is zero-extended]
 //! claim      location, tag, numbers of the tag (tag 255: the same value as stands in another place)
 //! ```
@@ -146,10 +146,12 @@ impl Reader<'_> {
             let count = u32::try_from(claims.facts.len()).ok()? - first;
             let first_word = u32::try_from(claims.words.len()).ok()?;
             if head & WORDS != 0 {
-                let mut chunk = 0u32;
+                // Chunks ascend strictly.
+                let mut next = 0u32;
                 for _ in 0..self.number()? {
-                    chunk = chunk.checked_add(self.small()?).filter(|chunk| *chunk < MOST_CHUNKS)?;
+                    let chunk = next.checked_add(self.small()?).filter(|chunk| *chunk < MOST_CHUNKS)?;
                     claims.words.push((chunk, self.number()?));
+                    next = chunk + 1;
                 }
             }
             let word_count = u32::try_from(claims.words.len()).ok()? - first_word;

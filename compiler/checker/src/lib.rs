@@ -57,8 +57,9 @@ pub struct Checker<'m> {
     layout: InstanceLayout,
     /// Where functions begin.
     functions: Index,
-    /// Jump table entries read so far.
+    /// Jump table entries read, and claims compared, so far.
     entries: AtomicU64,
+    compared: AtomicU64,
 }
 
 /// What is reused from function to function.
@@ -88,7 +89,9 @@ impl<'m> Checker<'m> {
         let whole = |reason| Rejection { unit: None, offset: 0, length: 0, reason };
         let layout = InstanceLayout::new(&module.shape).ok_or(whole(Reason::Shape))?;
         let shape = &module.shape;
+        let words = |ty: &Signature| ty.parameters.words.len().saturating_add(ty.results.words.len());
         let consistent = shape.types as usize == module.types.len()
+            && module.types.iter().all(|ty| words(ty) < thunk::MOST_WORDS)
             && shape.tables as usize == module.tables.len()
             && shape.function_imports as usize == module.import_types.len()
             && shape.global_imports as usize == module.global_imports.len()
@@ -122,7 +125,7 @@ impl<'m> Checker<'m> {
         if module.code[end as usize..].iter().any(|byte| *byte != 0xcc) {
             return Err(Rejection { unit: None, offset: end, length: 0, reason: Reason::Padding });
         }
-        Ok(Checker { module, layout, functions, entries: AtomicU64::new(0) })
+        Ok(Checker { module, layout, functions, entries: AtomicU64::new(0), compared: AtomicU64::new(0) })
     }
 
     /// What the instructions of a function are judged by.
@@ -167,8 +170,7 @@ impl<'m> Checker<'m> {
         let too_long = claims.len() > u32::MAX as usize || Reader(claims).number().is_none_or(|count| count > size);
         let claimed = if too_long { None } else { Reader(claims).function(known, unit.start, unit.end) };
         claimed.ok_or(rejected(unit.start, 0, Reason::Claims))?;
-        step.enter(state);
-        let most_cleared = MOST_CLEARED * size;
+        step.enter(state, MOST_CLEARED * (size + 4));
         let (claims, entries) = (&*known, &self.entries);
         let mut function = Function { step, claims, entries, next_label: 0, look: 0, reachable: true, compared: 0 };
         let mut accepted = Accepted::default();
@@ -183,7 +185,7 @@ impl<'m> Checker<'m> {
             read(&mut instruction, code, at).map_err(|reason| rejected(at, most, reason))?;
             let no = |reason| rejected(at, instruction.length.into(), reason);
             function.instruction(state, &instruction).map_err(no)?;
-            if state.words.cleared > most_cleared {
+            if state.words.cleared > state.words.most_cleared {
                 return Err(no(Reason::Work));
             }
             accepted.features |= instruction.form.feature;
@@ -191,6 +193,10 @@ impl<'m> Checker<'m> {
             at = instruction.end();
         }
         let no = |reason| Err(rejected(unit.end, 0, reason));
+        let compared = self.compared.fetch_add(function.compared, Ordering::Relaxed);
+        if compared > MOST_COMPARED + MOST_COMPARED_A_BYTE * (self.module.code.len() + self.module.claims.len()) as u64 {
+            return no(Reason::Work);
+        }
         match function.next_label == function.claims.labels.len() {
             _ if function.reachable => no(Reason::FallsOff),
             true => Ok(accepted),
@@ -202,6 +208,9 @@ impl<'m> Checker<'m> {
 /// How many claims of one function are compared at most. Many branches to one label with many claims ask for the square of
 /// their size.
 const MOST_COMPARED: u64 = 1 << 28;
+
+/// How many more may be compared in a module, for each byte of its code and claims. (Of compiled code it is about two.)
+const MOST_COMPARED_A_BYTE: u64 = 256;
 
 /// How many chunks of 64 words of the frame are cleared at most for each byte of the code: some bytes can move rsp over all of
 /// a frame, but what was compiled has a store for each of its words, or a call that takes a thousand.
@@ -302,7 +311,7 @@ impl Function<'_> {
     fn goes_to(&mut self, state: &State, taken: Option<(Value, Fact)>, target: u64) -> Result<(), Reason> {
         let target = u32::try_from(target).map_err(|_| Reason::BranchTarget)?;
         let label = self.claims.at(target).ok_or(Reason::BranchTarget)?;
-        self.compared += u64::from(label.count) + 16 * u64::from(label.word_count);
+        self.compared += u64::from(label.count) + 64 * u64::from(label.word_count);
         if self.compared > MOST_COMPARED {
             return Err(Reason::Work);
         }

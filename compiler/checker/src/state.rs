@@ -39,8 +39,9 @@ pub struct Words {
     incoming: u32,
     /// Words that hold a checked slot: such a fact dies at the next call.
     callable: Vec<u32>,
-    /// How many chunks were gone through to forget words, or to have room for others.
+    /// How many chunks were gone through to forget words, or to have room for others, in this function; and how many may be.
     pub cleared: u64,
+    pub most_cleared: u64,
 }
 
 impl Words {
@@ -81,18 +82,20 @@ impl Words {
     pub fn zero_extended(&mut self, chunks: &[(u32, u64)]) {
         for &(n, narrow) in chunks {
             let age = self.age;
-            *self.room(n) = Chunk { age, listed: 0, narrow };
+            if let Some(chunk) = self.room(n) {
+                *chunk = Chunk { age, listed: 0, narrow };
+            }
         }
     }
 
     #[inline(always)]
     pub fn set(&mut self, number: u32, fact: Fact, value: Value) {
         // There may be many words that nobody knows anything of.
-        if fact == Fact::UNKNOWN && number as usize >= self.words.len() {
+        if fact == Fact::UNKNOWN && number as usize / 64 >= self.chunks.len() {
             return;
         }
         let (age, bit) = (self.age, 1 << (number % 64));
-        let chunk = self.room(number / 64);
+        let Some(chunk) = self.room(number / 64) else { return };
         if chunk.age != age {
             *chunk = Chunk { age, listed: 0, narrow: 0 };
         }
@@ -105,23 +108,26 @@ impl Words {
     }
 
     #[inline(always)]
-    fn room(&mut self, chunk: u32) -> &mut Chunk {
+    fn room(&mut self, chunk: u32) -> Option<&mut Chunk> {
         if self.chunks.len() <= chunk as usize {
             self.grow(chunk as usize + 1);
         }
-        &mut self.chunks[chunk as usize]
+        self.chunks.get_mut(chunk as usize)
     }
 
+    /// Makes room, but not for more than may be: then the function is rejected.
     #[cold]
     fn grow(&mut self, chunks: usize) {
         self.cleared += (chunks - self.chunks.len()) as u64;
-        self.chunks.resize(chunks, Chunk::default());
-        self.words.resize(64 * chunks, Word::default());
+        if self.cleared <= self.most_cleared {
+            self.chunks.resize(chunks, Chunk::default());
+            self.words.resize(self.words.len().max(64 * chunks), Word::default());
+        }
     }
 
     /// Forgets the words of the frame between two depths.
     pub fn forget(&mut self, from: u32, to: u32) {
-        let (from, to) = (self.incoming + from / 8 + 1, (self.incoming + to / 8 + 1).min(self.words.len() as u32));
+        let (from, to) = (self.incoming + from / 8 + 1, (self.incoming + to / 8 + 1).min(64 * self.chunks.len() as u32));
         for n in from / 64..to.div_ceil(64) {
             // Of the words before a number, those in this chunk.
             let before = |number: u32| 1u64.checked_shl(number.saturating_sub(64 * n)).unwrap_or(0).wrapping_sub(1);
@@ -171,13 +177,14 @@ pub fn bits(mut set: u16) -> impl Iterator<Item = u8> {
 
 impl State {
     /// At a function's first instruction: i32 parameters are zero-extended. `instance` is what is known of r15.
-    pub fn enter(&mut self, signature: &Signature, instance: Fact) {
+    pub fn enter(&mut self, signature: &Signature, instance: Fact, most_cleared: u64) {
         self.instance = instance;
         self.forget();
         self.last_value = 0;
         self.depth = 0;
         self.words.incoming = signature.words();
-        self.words.cleared = 0;
+        self.words.chunks.clear();
+        (self.words.cleared, self.words.most_cleared) = (0, most_cleared);
         self.given(&signature.parameters, 8);
     }
 

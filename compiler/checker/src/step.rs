@@ -71,9 +71,10 @@ fn missing<T>(place: Place, what: &'static str) -> Judged<T> {
 
 impl Step<'_> {
     /// What is known at the function's first instruction. r15 is where the instance's own memory begins.
-    pub fn enter(&self, state: &mut State) {
+    /// `most_cleared` bounds the work that its frame may ask for (`Words`).
+    pub fn enter(&self, state: &mut State, most_cleared: u64) {
         let own = Fact::memory(OWN, 0);
-        state.enter(self.signature, if self.module.own_memory { own } else { Fact::UNKNOWN });
+        state.enter(self.signature, if self.module.own_memory { own } else { Fact::UNKNOWN }, most_cleared);
     }
 
     /// The type of the function that begins at an offset.

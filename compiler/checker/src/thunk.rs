@@ -17,9 +17,12 @@ pub struct Thunk {
     pub frame: u32,
 }
 
-/// The thunk of signatures with so many words, unless a `ret` cannot pop as many.
+/// A `ret` cannot pop as many words.
+pub const MOST_WORDS: usize = 1 << 13;
+
+/// The thunk of signatures with so many words.
 pub fn thunk(parameters: usize, results: usize) -> Option<Thunk> {
-    if parameters.checked_add(results)? >= 1 << 13 {
+    if parameters.checked_add(results)? >= MOST_WORDS {
         return None;
     }
     let (parameters, results) = (parameters as i32, results as i32);

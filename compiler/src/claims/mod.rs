@@ -161,7 +161,7 @@ impl<'m> Analysis<'m> {
 
     /// One way through the function; whether a label behind an instruction that goes back to it has changed.
     fn round(&mut self, state: &mut State, live: &Rows) -> bool {
-        self.step.enter(state);
+        self.step.enter(state, u64::MAX);
         let (mut reachable, mut again, mut next_label) = (true, false, 0);
         for n in 0..self.items.len() {
             let instruction = self.items[n].instruction;

@@ -54,11 +54,11 @@ pub fn write(claims: &Claims, start: u32, frame: u32) -> Vec<u8> {
         }
         if flags & WORDS != 0 {
             write_number(out, u64::from(label.word_count));
-            let mut last = 0;
+            let mut next = 0;
             for &(chunk, bits) in claims.words_of(label) {
-                write_number(out, u64::from(chunk.wrapping_sub(last)));
+                write_number(out, u64::from(chunk.wrapping_sub(next)));
                 write_number(out, bits);
-                last = chunk;
+                next = chunk.wrapping_add(1);
             }
         }
     }

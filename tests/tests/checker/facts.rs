@@ -85,7 +85,7 @@ impl Judge {
         let mut known = Known::default();
         let checker = Checker::new(&self.module).expect("a module");
         let step = checker.step(0).expect("a signature");
-        step.enter(&mut known);
+        step.enter(&mut known, u64::MAX);
         known.depth = 1 << 16;
         for (number, &value) in (0..).zip(&before.gpr) {
             known.set(number, some(value, start, random));

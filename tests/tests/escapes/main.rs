@@ -179,4 +179,12 @@ fn what_takes_too_long_is_rejected() {
     let label = Label { offset, depth: 0, narrow: 0, first: 0, count: 0, first_word: 0, word_count: 1 };
     let claims = Claims { labels: vec![label], words: vec![(u32::MAX / 64, 1 << 55)], ..Claims::default() };
     assert_eq!(own(&built, claims), Err(Reason::Claims));
+    // The same words again and again.
+    let label = Label { offset, depth: 64, narrow: 0, first: 0, count: 0, first_word: 0, word_count: 2 };
+    let claims = Claims { labels: vec![label], words: vec![(0, 1), (0, 1)], ..Claims::default() };
+    assert_eq!(own(&built, claims), Err(Reason::Claims));
+    // Room for all words of a frame that a few bytes take.
+    let frame =
+        [i!(Sub_rm64_imm32 RSP, 0x1ff_fff8), i!(Mov_rm64_r64 at(RSP, 0), RDI), i!(Add_rm64_imm32 RSP, 0x1ff_fff8), ret()];
+    assert_eq!(own(&Built::new(1, &frame), Claims::default()), Err(Reason::Work));
 }
