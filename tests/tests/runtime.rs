@@ -52,6 +52,32 @@ fn host_calls_back_at_the_end_of_the_stack() {
     }
 }
 
+/// Nobody checks the list of sites: whatever it says, what the guest does wrong is a trap, and the guest's alone.
+#[test]
+fn traps_without_sites_or_with_false_ones() {
+    let text =
+        r#"(module (memory 1) (func (export "load") (drop (i32.load (i32.const -1)))) (func (export "end") unreachable))"#;
+    let records = |code: &dyn Fn(u32) -> u32| -> Vec<u8> {
+        (0..64u32).flat_map(|at| [at, code(at), at]).flat_map(u32::to_le_bytes).collect()
+    };
+    let lists = [Vec::new(), records(&|_| 0), records(&|_| 250), records(&|at| at << 8 | 3), records(&|at| 63 - at)];
+    for sites in lists {
+        let compiled = compiled(text.as_bytes());
+        let mut manifest = compiled.manifest;
+        manifest.sites = sites.into();
+        assert!(vwasm::verify::check(&manifest, &compiled.code, &compiled.data, &compiled.claims).is_ok());
+        let module = Arc::new(Module::load(manifest, &compiled.code, &compiled.data).unwrap());
+        let mut store = Store::new(Config::default()).unwrap();
+        let instance = store.instantiate(&module, &[]).unwrap();
+        for _ in 0..2 {
+            let (load, end) = (export(&store, instance, "load"), export(&store, instance, "end"));
+            let trap = store.invoke(load, &[], &mut []).unwrap_err();
+            assert_eq!(trap.kind, TrapKind::Code(TrapCode::OutOfBoundsMemoryAccess));
+            assert!(matches!(store.invoke(end, &[], &mut []).unwrap_err().kind, TrapKind::Code(_)));
+        }
+    }
+}
+
 /// Host and guest that call each other without end are stopped, and a host function is not entered while it runs.
 #[test]
 fn mutual_recursion() {
