@@ -4,13 +4,15 @@
 //! compiled, with the claims made on the way. Everything in a manifest that the runtime relies on without looking is compared
 //! with the rest of it: counts, types, entries, private tables.
 
-use crate::claims::{claims, write_number};
+use crate::claims::{claims, read, split, write_number};
 use crate::compile::Compiled;
 use crate::error::{CompileError, ErrorKind, Result};
 use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
 use rayon::prelude::*;
+use vwasm_checker::claims::Claims;
 use vwasm_checker::layout::InstanceShape;
-use vwasm_checker::{Accepted, Checker, Class, Module, Place, Reason, Rejection, Scratch, Signature, Unit};
+use vwasm_checker::state::{State, WORDS};
+use vwasm_checker::{Accepted, Checker, Class, Module, Reason, Rejection, Signature, Unit};
 use vwasm_runtime::image::{PAGE, round_up};
 use vwasm_runtime::manifest::{self as m, ExternType, Manifest, ValueType, record};
 
@@ -53,7 +55,7 @@ fn shape(manifest: &Manifest) -> InstanceShape {
 }
 
 /// What the checker is told.
-pub fn describe<'a>(manifest: &'a Manifest, code: &'a [u8], data: &'a [u8], claims: &'a [u8]) -> Result<Module<'a>> {
+pub fn describe<'a>(manifest: &Manifest, code: &'a [u8], data: &'a [u8]) -> Result<Module<'a>> {
     let types = manifest.types.iter().map(signature).collect::<Result<Vec<Signature>>>()?;
     let (shape, claimed) = (shape(manifest), &manifest.shape);
     let claimed = InstanceShape {
@@ -92,7 +94,7 @@ pub fn describe<'a>(manifest: &'a Manifest, code: &'a [u8], data: &'a [u8], clai
         if field(0) != start || field(3) != index {
             return refuse(format!("frame record {n} does not agree with the function"));
         }
-        units.push(Unit { start, end: field(1), ty, thunk });
+        units.push(Unit { start, end: field(1), ty });
     }
     let (mut import_types, mut tables, mut global_imports) = (Vec::new(), Vec::new(), Vec::new());
     for import in &manifest.imports {
@@ -119,7 +121,6 @@ pub fn describe<'a>(manifest: &'a Manifest, code: &'a [u8], data: &'a [u8], clai
         global_imports,
         own_memory: !manifest.memories.is_empty(),
         shape,
-        claims,
     })
 }
 
@@ -155,19 +156,22 @@ pub fn explain(module: &Module<'_>, rejection: &Rejection) -> CompileError {
         IntelFormatter::new().format(&instruction, &mut assembly);
         text += &format!(", `{assembly}` ({})", shown.join(" "));
     }
-    CompileError::new(ErrorKind::Rejected, format!("{text}: {}", reason(&rejection.reason)))
+    let ty = rejection.unit.and_then(|unit| module.types.get(module.units.get(unit)?.ty as usize));
+    let reason = reason(&rejection.reason, ty.map_or(0, Signature::words));
+    CompileError::new(ErrorKind::Rejected, format!("{text}: {reason}"))
 }
 
-/// Why code was rejected, in the words of `spec/sandbox.rules`.
-pub fn reason(reason: &Reason) -> String {
+/// Why code was rejected, in the words of `spec/sandbox.rules`; its function's caller owns so many words.
+pub fn reason(reason: &Reason, incoming: u32) -> String {
     const REGISTERS: [&str; 16] =
         ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"];
-    match reason {
-        Reason::Missing(Place::Register(register), what) => {
-            format!("{} is not known to be {what}", REGISTERS.get(*register).unwrap_or(&"?"))
+    let Reason::Missing(location, what) = *reason else { return reason.words().into() };
+    match REGISTERS.get(location as usize) {
+        Some(register) => format!("{register} is not known to be {what}"),
+        None => {
+            let at = 8 * (i64::from(WORDS + incoming) - i64::from(location));
+            format!("the word at entry rsp{at:+} is not known to be {what}")
         }
-        Reason::Missing(Place::Word(at), what) => format!("the word at entry rsp{at:+} is not known to be {what}"),
-        other => other.words().into(),
     }
 }
 
@@ -178,24 +182,32 @@ pub fn check(manifest: &Manifest, code: &[u8], data: &[u8], claims: &[u8]) -> Re
 
 /// The verdict if the read-only data begins at this distance from the code's start.
 pub fn check_at(manifest: &Manifest, code: &[u8], data: &[u8], claims: &[u8], data_start: u64) -> Result<Accepted> {
-    let module = Module { data_start, ..describe(manifest, code, data, claims)? };
-    let explained = |rejection: Rejection| explain(&module, &rejection);
-    let checker = Checker::new(&module).map_err(explained)?;
-    let parts = checker.split_claims().map_err(explained)?;
-    let found = parts
-        .par_iter()
-        .enumerate()
-        .map_init(Scratch::default, |scratch, (number, claims)| checker.unit(number, claims, scratch))
-        .collect::<Vec<_>>();
-    let mut accepted = Accepted::default();
-    for found in found {
-        let found = found.map_err(explained)?;
-        accepted.features |= found.features;
-        accepted.instructions += found.instructions;
-    }
+    let module = Module { data_start, ..describe(manifest, code, data)? };
+    let accepted = check_module(&module, claims).map_err(|rejection| explain(&module, &rejection))?;
     if accepted.features & !manifest.features != 0 {
         let missing = accepted.features & !manifest.features;
         return refuse(format!("the code needs CPU features ({missing:#x}) that the manifest does not ask for"));
+    }
+    Ok(accepted)
+}
+
+/// The checker's verdict on all units of a module.
+pub fn check_module(module: &Module<'_>, claims: &[u8]) -> std::result::Result<Accepted, Rejection> {
+    let checker = Checker::new(module)?;
+    let unit = |(known, state): &mut (Claims, State), (number, bytes): (usize, &&[u8])| {
+        let Unit { start, end, .. } = module.units[number];
+        if number < module.functions && read(bytes, known, start, end).is_none() {
+            return Err(Rejection { unit: Some(number), offset: start, length: 0, reason: Reason::Claims });
+        }
+        checker.unit(number, known, state)
+    };
+    let parts = split(claims, module)?;
+    let found = parts.par_iter().enumerate().map_init(Default::default, unit).collect::<Vec<_>>();
+    let mut accepted = Accepted::default();
+    for found in found {
+        let found = found?;
+        accepted.features |= found.features;
+        accepted.instructions += found.instructions;
     }
     Ok(accepted)
 }
@@ -323,26 +335,25 @@ impl std::fmt::Display for Verified {
 /// Makes the claims of freshly compiled code, checks it with them, and notes both in it. `targets` are the places that the
 /// jump tables of each function hold.
 pub fn accept(compiled: &mut Compiled, targets: &[Vec<u32>]) -> Result<()> {
-    let module = describe(&compiled.manifest, &compiled.code, &compiled.data, &[])?;
+    let module = describe(&compiled.manifest, &compiled.code, &compiled.data)?;
     let explained = |rejection: Rejection| explain(&module, &rejection);
     let checker = Checker::new(&module).map_err(explained)?;
-    let unit = |scratch: &mut Scratch, number: usize| -> Result<(Vec<u8>, u32)> {
-        if module.units[number].thunk {
-            return checker.unit(number, &[], scratch).map(|found| (Vec::new(), found.features)).map_err(explained);
+    let unit = |(known, state): &mut (Claims, State), number: usize| -> Result<(Vec<u8>, u32)> {
+        let Unit { start, end, .. } = module.units[number];
+        if number >= module.functions {
+            return checker.unit(number, known, state).map(|found| (Vec::new(), found.features)).map_err(explained);
         }
         let frame = record(&compiled.manifest.frames, 4, number, 2).unwrap_or(0);
-        let made = |thorough| {
+        let mut tried = |thorough| {
             let made = claims(&checker, number, &targets[number], frame, thorough);
-            made.ok_or_else(|| CompileError::new(ErrorKind::Rejected, format!("unit {number} cannot be decoded")))
+            let read = made.filter(|made| read(made, known, start, end).is_some());
+            let made =
+                read.ok_or_else(|| CompileError::new(ErrorKind::Rejected, format!("unit {number} cannot be decoded")))?;
+            checker.unit(number, known, state).map(|found| (made, found.features)).map_err(explained)
         };
-        let usual = made(false)?;
-        if let Ok(found) = checker.unit(number, &usual, scratch) {
-            return Ok((usual, found.features));
-        }
-        let thorough = made(true)?;
-        checker.unit(number, &thorough, scratch).map(|found| (thorough, found.features)).map_err(explained)
+        tried(false).or_else(|_| tried(true))
     };
-    let parts = (0..module.units.len()).into_par_iter().map_init(Scratch::default, unit).collect::<Vec<_>>();
+    let parts = (0..module.units.len()).into_par_iter().map_init(Default::default, unit).collect::<Vec<_>>();
     let (mut joined, mut features) = (Vec::new(), 0);
     for part in parts {
         let (bytes, found) = part?;

@@ -5,8 +5,10 @@
 //! Of an executable made by `vwasm compile`: user time of each part, the median of several runs, in MB of code a second.
 
 use iced_x86::{Decoder, DecoderOptions, Instruction};
-use vwasm_checker::claims::{Claims, Reader};
-use vwasm_checker::{Checker, check};
+use vwasm::claims::{read, split};
+use vwasm::verify::check_module;
+use vwasm_checker::Checker;
+use vwasm_checker::claims::Claims;
 
 /// User time of the process so far, in seconds.
 fn user() -> f64 {
@@ -20,13 +22,14 @@ fn user() -> f64 {
 }
 
 fn main() {
+    rayon::ThreadPoolBuilder::new().num_threads(1).build_global().expect("one thread");
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     let Some(path) = arguments.next() else { return println!("no executable to check is named") };
     let times: usize = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(7);
     let file = std::fs::read(&path).expect("a file");
     let payload = vwasm::executable::read(&file).expect("an executable of vwasm's");
     let manifest = vwasm::verify::manifest(payload.manifest).expect("a manifest");
-    let module = vwasm::verify::describe(&manifest, payload.code, payload.data, payload.claims).expect("a description");
+    let module = vwasm::verify::describe(&manifest, payload.code, payload.data).expect("a description");
     let report = |what: &str, run: &dyn Fn() -> u64| {
         let mut seconds: Vec<f64> = (0..times)
             .map(|_| {
@@ -45,7 +48,7 @@ fn main() {
             seconds[times - 1] * 1e3
         );
     };
-    println!("{} bytes of code, {} of claims", module.code.len(), module.claims.len());
+    println!("{} bytes of code, {} of claims", module.code.len(), payload.claims.len());
     report("iced alone", &|| {
         let mut instruction = Instruction::default();
         let mut sum = 0;
@@ -62,16 +65,13 @@ fn main() {
     });
     report("claims alone", &|| {
         let mut claims = Claims::default();
-        let checker = Checker::new(&module).expect("a module");
         let mut count = 0;
-        for (unit, part) in module.units.iter().zip(checker.split_claims().expect("claims")) {
-            if !unit.thunk {
-                Reader(part).function(&mut claims, unit.start, unit.end).expect("claims");
-                count += claims.labels.len() as u64;
-            }
+        for (unit, part) in module.units[..module.functions].iter().zip(split(payload.claims, &module).expect("claims")) {
+            read(part, &mut claims, unit.start, unit.end).expect("claims");
+            count += claims.labels.len() as u64;
         }
         count
     });
     report("module alone", &|| Checker::new(&module).is_ok().into());
-    report("check", &|| check(&module).expect("accepted").instructions);
+    report("check", &|| check_module(&module, payload.claims).expect("accepted").instructions);
 }

@@ -2,7 +2,7 @@
 //! tests/decoder.rs), against yaxpeax-x86, which shares no code with either.
 
 use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
-use vwasm_checker::form::decode;
+use vwasm::claims::decode;
 use yaxpeax_arch::LengthedInstruction;
 use yaxpeax_x86::long_mode::{InstDecoder, Operand};
 
@@ -151,7 +151,7 @@ pub fn agree(decoded: &Instruction, bytes: &[u8]) -> Result<(), String> {
 pub fn agree_on(code: &[u8], start: usize, end: usize, stop: impl Fn(usize) -> bool) -> Result<u64, String> {
     let (mut at, mut count) = (start, 0);
     while at < end && !stop(at) {
-        let Ok(found) = decode(&code[..end], at as u32) else { break };
+        let Some(found) = decode(&code[..end], at as u32) else { break };
         let bytes = &code[at..at + usize::from(found.length)];
         let instruction = Decoder::with_ip(64, &code[at..end], at as u64, DecoderOptions::NONE).decode();
         let wrong = |message: String| format!("at {at:#x}, {bytes:02x?}: {message}");

@@ -5,9 +5,10 @@
 
 use iced_x86::{Code, Decoder, DecoderOptions, Instruction, OpKind, Register};
 use std::collections::BTreeSet;
+use vwasm::claims::{self, Found};
 use vwasm::compile::{Compiled, Options, compile};
 use vwasm::module::Module;
-use vwasm_checker::form::{FORMS, Found, NAMES, NONE, Operand, RIP, decode};
+use vwasm_checker::form::{FORMS, NAMES, NONE, Operand, RIP};
 use vwasm_tests::random::Random;
 
 fn compiled() -> Vec<Compiled> {
@@ -45,7 +46,7 @@ fn oracle(code: &[u8], at: u32) -> Instruction {
 
 /// Whether the checker takes the bytes; how it differs from iced-x86, if it does.
 fn compare(code: &[u8], at: u32) -> Result<Option<usize>, String> {
-    let Ok(found) = decode(code, at) else { return Ok(None) };
+    let Some(found) = claims::decode(code, at) else { return Ok(None) };
     let form = FORMS.iter().position(|form| std::ptr::eq(form, found.form)).expect("a form of the table");
     let right = oracle(code, at);
     let same = |what: &str, same: bool| {
@@ -63,7 +64,7 @@ fn compare(code: &[u8], at: u32) -> Result<Option<usize>, String> {
     for n in 0..found.form.count {
         let (kind, operand) = (right.op_kind(n.into()), found.operand(n));
         let immediate = |bits: u32| right.immediate(n.into()) << (64 - bits) == found.immediate << (64 - bits);
-        let fits = match (found.found(n), kind) {
+        let fits = match (claims::found(&found, n), kind) {
             (Found::Register(register), OpKind::Register) => {
                 (register, operand.width) == number(right.op_register(n.into()))
             }
@@ -93,8 +94,7 @@ fn compare(code: &[u8], at: u32) -> Result<Option<usize>, String> {
 fn every_instruction_compiled_is_decoded_the_same() {
     let (mut instructions, mut forms) = (0u64, BTreeSet::new());
     for program in compiled() {
-        let module = vwasm::verify::describe(&program.manifest, &program.code, &program.data, &program.claims)
-            .expect("a description");
+        let module = vwasm::verify::describe(&program.manifest, &program.code, &program.data).expect("a description");
         for unit in &module.units {
             let mut at = unit.start;
             while at < unit.end {

@@ -54,7 +54,7 @@ fn two_disassemblers_agree_on_compiled_code() {
     let mut instructions = 0;
     for path in files {
         let program = compiled(&std::fs::read(&path).expect("a module"));
-        let module = vwasm::verify::describe(&program.manifest, &program.code, &program.data, &program.claims);
+        let module = vwasm::verify::describe(&program.manifest, &program.code, &program.data);
         for unit in module.expect("the description of what was compiled").units {
             let found = disassembler::agree_on(&program.code, unit.start as usize, unit.end as usize, |_| false);
             instructions += found.unwrap_or_else(|message| panic!("{}: {message}", path.display()));

@@ -243,7 +243,7 @@ fn table(built: &Built) -> Vec<u8> {
 /// Runs the first function.
 fn run(built: &Built, seeds: std::ops::Range<u64>) -> Result<(), String> {
     let data = table(built);
-    let module = built.module(&data, &[]);
+    let module = built.module(&data);
     seeds.into_iter().try_for_each(|seed| Emulator::new(&module, seed).run(0, 200))
 }
 

@@ -11,9 +11,12 @@ use emulator::Emulator;
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use vwasm::claims::{read, split};
 use vwasm::compile::{Compiled, Options, compile};
 use vwasm::module::Module;
-use vwasm_checker::{Checker, Module as Checked, Scratch};
+use vwasm_checker::claims::Claims;
+use vwasm_checker::state::State;
+use vwasm_checker::{Checker, Module as Checked};
 use vwasm_tests::disassembler;
 use vwasm_tests::random::Random;
 
@@ -37,7 +40,7 @@ fn programs() -> Vec<Compiled> {
 
 /// Where the instructions of a program begin.
 fn boundaries(program: &Compiled) -> BTreeSet<usize> {
-    let module = vwasm::verify::describe(&program.manifest, &program.code, &program.data, &program.claims);
+    let module = vwasm::verify::describe(&program.manifest, &program.code, &program.data);
     let units = module.expect("the description of what was compiled").units;
     units.iter().flat_map(|unit| disassembler::boundaries(&program.code, unit.start as usize, unit.end as usize)).collect()
 }
@@ -49,24 +52,6 @@ fn agree_on_change(original: &[u8], boundaries: &BTreeSet<usize>, code: &[u8], e
     let (Some(first), Some(last)) = ((0..code.len()).find(differs), (0..code.len()).rfind(differs)) else { return Ok(0) };
     let start = *boundaries.range(..=first).next_back().expect("a function begins before");
     disassembler::agree_on(code, start, end, |at| at > last && boundaries.contains(&at))
-}
-
-/// The same module with other code.
-fn with_code<'a>(module: &Checked<'a>, code: &'a [u8]) -> Checked<'a> {
-    Checked {
-        code,
-        data: module.data,
-        data_start: module.data_start,
-        types: module.types.clone(),
-        units: module.units.clone(),
-        functions: module.functions,
-        import_types: module.import_types.clone(),
-        tables: module.tables.clone(),
-        global_imports: module.global_imports.clone(),
-        own_memory: module.own_memory,
-        shape: module.shape,
-        claims: module.claims,
-    }
 }
 
 /// Changes a few bytes between `start` and `end`.
@@ -97,11 +82,11 @@ fn mutants_are_rejected_or_stay_inside() {
     let (accepted, runs, compared) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let escapes: Vec<String> = (0..count)
         .into_par_iter()
-        .map_init(Scratch::default, |scratch, n| {
+        .map_init(<(Claims, State)>::default, |(known, state), n| {
             let mut random = Random(seed.wrapping_mul(0x1_0000_0000).wrapping_add(n));
             let which = random.index(programs.len());
             let program = &programs[which];
-            let module = vwasm::verify::describe(&program.manifest, &program.code, &program.data, &program.claims);
+            let module = vwasm::verify::describe(&program.manifest, &program.code, &program.data);
             let module = module.expect("the description of what was compiled");
             let number = random.index(module.functions);
             let unit = module.units[number];
@@ -114,10 +99,11 @@ fn mutants_are_rejected_or_stay_inside() {
                 Ok(count) => compared.fetch_add(count, Ordering::Relaxed),
                 Err(error) => return Some(format!("mutant {n} of seed {seed}, function {number}, decoders: {error}")),
             };
-            let mutant = with_code(&module, &code);
+            let mutant = Checked { code: &code, ..module.clone() };
             let checker = Checker::new(&mutant).ok()?;
-            let claims = checker.split_claims().ok()?;
-            checker.unit(number, claims[number], scratch).ok()?;
+            let claims = split(&program.claims, &module).expect("the claims of what was compiled");
+            read(claims[number], known, unit.start, unit.end).expect("the claims of what was compiled");
+            checker.unit(number, known, state).ok()?;
             accepted.fetch_add(1, Ordering::Relaxed);
             for run in 0..8 {
                 runs.fetch_add(1, Ordering::Relaxed);
@@ -149,7 +135,7 @@ fn mutants_are_rejected_or_stay_inside() {
 #[test]
 fn originals_stay_inside() {
     for program in programs() {
-        let module = vwasm::verify::describe(&program.manifest, &program.code, &program.data, &program.claims);
+        let module = vwasm::verify::describe(&program.manifest, &program.code, &program.data);
         let module = module.expect("the description of what was compiled");
         for number in 0..module.functions {
             for seed in 0..16 {
@@ -169,13 +155,13 @@ fn the_emulator_sees_escapes() {
     for n in 0..2000 {
         let mut random = Random(n);
         let program = &programs[random.index(programs.len())];
-        let module = vwasm::verify::describe(&program.manifest, &program.code, &program.data, &program.claims);
+        let module = vwasm::verify::describe(&program.manifest, &program.code, &program.data);
         let module = module.expect("the description of what was compiled");
         let number = random.index(module.functions);
         let unit = module.units[number];
         let mut code = program.code.clone();
         mutate(&mut code, unit.start as usize, unit.end as usize, &mut random);
-        let mutant = with_code(&module, &code);
+        let mutant = Checked { code: &code, ..module.clone() };
         seen += u32::from((0..8).any(|run| Emulator::new(&mutant, n ^ run).run(number, 400).is_err()));
     }
     println!("of 2000 unchecked mutants the emulator stopped {seen}");

@@ -550,7 +550,7 @@ fn rejections(spec: &Spec) -> TokenStream {
         pub enum Reason {
             #(#[doc = #words] #names,)*
             /// At this place something must be known that is not.
-            Missing(Place, &'static str),
+            Missing(Location, &'static str),
         }
 
         impl Reason {

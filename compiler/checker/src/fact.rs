@@ -2,7 +2,7 @@
 
 use crate::layout::{InstanceLayout, InstanceShape};
 use crate::module::Module;
-use crate::reject::Place;
+use crate::state::{Known, Location};
 
 /// Number of the instance's own memory.
 pub const OWN: u32 = u32::MAX;
@@ -62,8 +62,7 @@ pub struct Flags {
 
 impl Flags {
     /// The value of which more is known when the condition holds (or does not), and the fact.
-    #[inline]
-    pub fn refine(&self, condition: u8, holds: bool) -> Option<(Value, Fact)> {
+    pub fn refine(&self, condition: u8, holds: bool) -> Option<Known> {
         // The lowest bit of a condition negates it.
         if self.value == 0 || condition > 15 || holds != (condition & 1 == 0) {
             return None;
@@ -75,6 +74,6 @@ impl Flags {
             (3, None) => below_or_equal(self.now, self.with),
             _ => None,
         };
-        fact.map(|fact| (self.value, fact))
+        fact.map(|fact| Known { value: self.value, fact })
     }
 }

@@ -36,16 +36,6 @@ pub const VECTOR: u8 = Operand::VECTOR as u8;
 pub const MEMORY: u8 = 64;
 pub const IMMEDIATE: u8 = 128;
 
-/// What stands at an operand of an instruction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// A general register.
-    Register(u8),
-    Vector,
-    Memory,
-    Immediate,
-}
-
 impl Instruction {
     #[inline]
     pub fn operand(&self, n: u8) -> &'static Operand {
@@ -57,15 +47,6 @@ impl Instruction {
     pub fn place(&self, n: u8) -> u8 {
         let operand = self.operand(n);
         self.places[operand.place as usize & 7] | operand.kind as u8 & VECTOR
-    }
-
-    pub fn found(&self, n: u8) -> Found {
-        match self.place(n) {
-            register @ ..16 => Found::Register(register),
-            IMMEDIATE.. => Found::Immediate,
-            MEMORY.. => Found::Memory,
-            _ => Found::Vector,
-        }
     }
 
     /// The memory operand that is accessed.
@@ -136,12 +117,6 @@ fn particular(form: &Form, numbers: [u8; 3], memory: bool, rex: u8, immediate: u
     if refused { Err(Reason::Operands) } else { Ok(()) }
 }
 
-/// The instruction at an offset of the code, which it may fill but not leave.
-pub fn decode(code: &[u8], at: u32) -> Result<Instruction, Reason> {
-    let mut instruction = Instruction::default();
-    read(&mut instruction, code, at).map(|()| instruction)
-}
-
 impl Default for Instruction {
     fn default() -> Instruction {
         let places = [0; 8];
@@ -149,9 +124,9 @@ impl Default for Instruction {
     }
 }
 
-/// The same, into `to`.
+/// Reads the instruction at an offset of the code, which it may fill but not leave.
 #[inline(always)]
-pub fn read(to: &mut Instruction, code: &[u8], at: u32) -> Result<(), Reason> {
+pub fn decode(to: &mut Instruction, code: &[u8], at: u32) -> Result<(), Reason> {
     let rest = code.get(at as usize..).unwrap_or(&[]);
     // No instruction that is accepted is longer than 15 bytes.
     let padded;

@@ -1,8 +1,8 @@
 //! The sandbox checker: accepts machine code only if the theorem of `spec/sandbox.rules` §12 applies to it.
 //!
-//! Takes a [`Module`]: code, read-only data and a description, all of them possibly hostile. [`Checker::unit`] reads one
-//! function front to back, once: it decodes each instruction, judges it with `step`, and verifies the compiler's claims about
-//! every place that branches go to. [`check`] does so for a whole module. What is accepted:
+//! Takes a [`Module`]: code, read-only data and a description, all of them possibly hostile. [`Checker::new`] looks at the whole;
+//! [`Checker::unit`] reads one function front to back, once: it decodes each instruction, judges it with `step`, and verifies the
+//! compiler's claims about every place that branches go to. If each unit is accepted, then:
 //!
 //! - every byte of the code belongs to an instruction judged, or is int3 between functions
 //! - every instruction is one of the forms generated from `spec/x86_64`, encoded exactly so
@@ -31,16 +31,14 @@ pub mod layout {
 
 pub use fact::Reason;
 pub use module::{Class, Module, Signature, Unit};
-pub use reject::{Place, Rejection};
+pub use reject::Rejection;
 
-use alloc::vec::Vec;
-use claims::{Claim, Claims, Label, Reader};
+use claims::{Claim, Claims, Label};
 use core::sync::atomic::{AtomicU64, Ordering};
-use fact::{Fact, Value};
-use form::{Instruction, Transfer, read};
+use form::{Instruction, Transfer, decode};
 use layout::InstanceLayout;
 use module::Index;
-use state::{Location, State, WORDS, bits};
+use state::{Known, Location, State, bits};
 use step::{Next, Step};
 
 /// What accepted code was found to need.
@@ -51,43 +49,25 @@ pub struct Accepted {
     pub instructions: u64,
 }
 
-/// Checks whole modules and single functions of them.
+/// How much work a function may ask for, for each byte of its code and of the jump tables it reads, and for each claim. (Many
+/// branches to one label with many claims ask for the square of their size. What is compiled asks for less than an eighth.)
+const MOST_WORK: u64 = 256;
+
+/// Checks the functions of a module.
 pub struct Checker<'m> {
     module: &'m Module<'m>,
     layout: InstanceLayout,
     /// Where functions begin.
     functions: Index,
-    /// Jump table entries read, and claims compared, so far.
+    /// Jump table entries read so far.
     entries: AtomicU64,
-    compared: AtomicU64,
-}
-
-/// What is reused from function to function.
-#[derive(Default)]
-pub struct Scratch {
-    state: State,
-    claims: Claims,
-}
-
-/// Checks a module.
-pub fn check(module: &Module<'_>) -> Result<Accepted, Rejection> {
-    let checker = Checker::new(module)?;
-    let claims = checker.split_claims()?;
-    let mut scratch = Scratch::default();
-    let mut accepted = Accepted::default();
-    for (number, claims) in claims.into_iter().enumerate() {
-        let found = checker.unit(number, claims, &mut scratch)?;
-        accepted.features |= found.features;
-        accepted.instructions += found.instructions;
-    }
-    Ok(accepted)
 }
 
 impl<'m> Checker<'m> {
     /// Checks everything about a module but the functions themselves.
     pub fn new(module: &'m Module<'m>) -> Result<Checker<'m>, Rejection> {
-        let whole = |reason| Rejection { unit: None, offset: 0, length: 0, reason };
-        let layout = InstanceLayout::new(&module.shape).ok_or(whole(Reason::Shape))?;
+        let whole = |offset, reason| Rejection { unit: None, offset, length: 0, reason };
+        let layout = InstanceLayout::new(&module.shape).ok_or(whole(0, Reason::Shape))?;
         let shape = &module.shape;
         let words = |ty: &Signature| ty.parameters.words.len().saturating_add(ty.results.words.len());
         let consistent = shape.types as usize == module.types.len()
@@ -100,32 +80,28 @@ impl<'m> Checker<'m> {
             && module.data_start <= i32::MAX as u64
             && module.data_start + module.data.len() as u64 <= i32::MAX as u64;
         if !consistent {
-            return Err(whole(Reason::Shape));
+            return Err(whole(0, Reason::Shape));
         }
         // Functions and thunks cover the code in order; int3 fills the gaps.
-        let mut end = 0u32;
-        let mut functions = Index::default();
+        let gap = |from: u32, to: usize| {
+            module.code.get(from as usize..to).is_some_and(|gap| gap.iter().all(|byte| *byte == 0xcc))
+        };
+        let (mut end, mut functions) = (0, Index::default());
         for (number, unit) in module.units.iter().enumerate() {
-            let at = |reason| Rejection { unit: Some(number), offset: unit.start, length: 0, reason };
-            let is_thunk = number >= module.functions;
-            let type_fits = (unit.ty as usize) < module.types.len()
-                && (!is_thunk || unit.ty as usize == number - module.functions)
-                && unit.thunk == is_thunk;
-            if unit.start < end || unit.end <= unit.start || unit.end as usize > module.code.len() || !type_fits {
-                return Err(at(Reason::Units));
-            }
-            if module.code[end as usize..unit.start as usize].iter().any(|byte| *byte != 0xcc) {
-                return Err(at(Reason::Padding));
+            let (thunk, ty) = (number.checked_sub(module.functions), unit.ty as usize);
+            let fits = ty < module.types.len() && thunk.is_none_or(|of| of == ty);
+            if !fits || unit.end <= unit.start || !gap(end, unit.start as usize) {
+                return Err(Rejection { unit: Some(number), ..whole(unit.start, Reason::Units) });
             }
             end = unit.end;
-            if !is_thunk {
+            if thunk.is_none() {
                 functions.push(unit.start, number as u32);
             }
         }
-        if module.code[end as usize..].iter().any(|byte| *byte != 0xcc) {
-            return Err(Rejection { unit: None, offset: end, length: 0, reason: Reason::Padding });
+        match gap(end, module.code.len()) {
+            true => Ok(Checker { module, layout, functions, entries: AtomicU64::new(0) }),
+            false => Err(whole(end, Reason::Units)),
         }
-        Ok(Checker { module, layout, functions, entries: AtomicU64::new(0), compared: AtomicU64::new(0) })
     }
 
     /// What the instructions of a function are judged by.
@@ -134,87 +110,45 @@ impl<'m> Checker<'m> {
         Some(Step { module: self.module, layout: &self.layout, functions: &self.functions, signature })
     }
 
-    /// The claims of each unit. (A far thunk has none.)
-    pub fn split_claims(&self) -> Result<Vec<&'m [u8]>, Rejection> {
-        let mut reader = Reader(self.module.claims);
-        let mut parts = Vec::with_capacity(self.module.units.len());
-        for (number, unit) in self.module.units.iter().enumerate() {
-            let bad = Rejection { unit: Some(number), offset: unit.start, length: 0, reason: Reason::Claims };
-            let length = reader.number().and_then(|length| usize::try_from(length).ok()).ok_or(bad)?;
-            let (part, rest) = reader.0.split_at_checked(length).ok_or(bad)?;
-            if unit.thunk && !part.is_empty() {
-                return Err(bad);
-            }
-            parts.push(part);
-            reader.0 = rest;
-        }
-        Ok(parts)
-    }
-
-    /// Checks one function or thunk.
-    pub fn unit(&self, number: usize, claims: &[u8], scratch: &mut Scratch) -> Result<Accepted, Rejection> {
+    /// Checks one function or thunk; `state` is reused from one to the next.
+    pub fn unit(&self, number: usize, claims: &Claims, state: &mut State) -> Result<Accepted, Rejection> {
         let rejected = |offset: u32, length: u32, reason| Rejection { unit: Some(number), offset, length, reason };
         let step = self.step(number).ok_or(rejected(0, 0, Reason::Units))?;
         let unit = self.module.units[number];
-        if unit.thunk {
-            let (signature, found) = (step.signature, &self.module.code[unit.start as usize..unit.end as usize]);
-            let thunk = thunk::thunk(signature.parameters.words.len(), signature.results.words.len());
-            let thunk = thunk.ok_or(rejected(unit.start, 0, Reason::Thunk))?;
-            let same = found.iter().zip(&thunk.code).take_while(|(found, expected)| found == expected).count();
-            let accepted = if found == thunk.code { Some(Accepted::default()) } else { None };
-            return accepted.ok_or(rejected(unit.start + same as u32, 0, Reason::Thunk));
-        }
-        let Scratch { state, claims: known } = scratch;
-        // So many bytes cannot name more values than there are numbers for.
-        let size = u64::from(unit.end - unit.start);
-        let too_long = claims.len() > u32::MAX as usize || Reader(claims).number().is_none_or(|count| count > size);
-        let claimed = if too_long { None } else { Reader(claims).function(known, unit.start, unit.end) };
-        claimed.ok_or(rejected(unit.start, 0, Reason::Claims))?;
-        step.enter(state, MOST_CLEARED * (size + 4));
-        let (claims, entries) = (&*known, &self.entries);
-        let mut function = Function { step, claims, entries, next_label: 0, look: 0, reachable: true, compared: 0 };
-        let mut accepted = Accepted::default();
         let (code, mut at) = (&self.module.code[..unit.end as usize], unit.start);
+        let mut accepted = Accepted::default();
+        if number >= self.module.functions {
+            let thunk = thunk::thunk(step.signature.parameters.words.len(), step.signature.results.words.len());
+            let same = thunk.is_some_and(|thunk| thunk.code == code[at as usize..]);
+            return if same { Ok(accepted) } else { Err(rejected(at, 0, Reason::Thunk)) };
+        }
+        let size = (unit.end - at) as usize + claims.labels.len() + claims.narrow.len() + claims.facts.len();
+        step.enter(state, MOST_WORK * size as u64);
         let mut instruction = Instruction::default();
+        let mut function = Function { step, claims, entries: &self.entries, next_label: 0, look: 0, reachable: true };
         while at < unit.end {
             // What cannot be decoded is at most 15 bytes long.
             let most = (unit.end - at).min(15);
             if at >= function.look {
                 function.label(state, at).map_err(|reason| rejected(at, most, reason))?;
             }
-            read(&mut instruction, code, at).map_err(|reason| rejected(at, most, reason))?;
+            decode(&mut instruction, code, at).map_err(|reason| rejected(at, most, reason))?;
             let no = |reason| rejected(at, instruction.length.into(), reason);
             function.instruction(state, &instruction).map_err(no)?;
-            if state.words.cleared > state.words.most_cleared {
+            if state.work > state.most_work {
                 return Err(no(Reason::Work));
             }
             accepted.features |= instruction.form.feature;
             accepted.instructions += 1;
             at = instruction.end();
         }
-        let no = |reason| Err(rejected(unit.end, 0, reason));
-        let compared = self.compared.fetch_add(function.compared, Ordering::Relaxed);
-        if compared > MOST_COMPARED + MOST_COMPARED_A_BYTE * (self.module.code.len() + self.module.claims.len()) as u64 {
-            return no(Reason::Work);
-        }
-        match function.next_label == function.claims.labels.len() {
-            _ if function.reachable => no(Reason::FallsOff),
+        match function.next_label == claims.labels.len() {
+            _ if function.reachable => Err(rejected(at, 0, Reason::FallsOff)),
             true => Ok(accepted),
-            false => no(Reason::LabelMissed),
+            false => Err(rejected(at, 0, Reason::LabelMissed)),
         }
     }
 }
-
-/// How many claims of one function are compared at most. Many branches to one label with many claims ask for the square of
-/// their size.
-const MOST_COMPARED: u64 = 1 << 28;
-
-/// How many more may be compared in a module, for each byte of its code and claims. (Of compiled code it is about two.)
-const MOST_COMPARED_A_BYTE: u64 = 256;
-
-/// How many chunks of 64 words of the frame are cleared at most for each byte of the code: some bytes can move rsp over all of
-/// a frame, but what was compiled has a store for each of its words, or a call that takes a thousand.
-const MOST_CLEARED: u64 = 16;
 
 /// One function on its way through the checker.
 struct Function<'a> {
@@ -225,8 +159,6 @@ struct Function<'a> {
     look: u32,
     /// Whether anything goes to the next instruction.
     reachable: bool,
-    /// Claims compared so far.
-    compared: u64,
     /// Jump table entries read so far, of the whole module.
     entries: &'a AtomicU64,
 }
@@ -239,9 +171,7 @@ impl Function<'_> {
         if self.look > at {
             return if self.reachable { Ok(()) } else { Err(Reason::Unreachable) };
         }
-        let Some(label) = self.claims.labels.get(self.next_label).filter(|label| label.offset == at) else {
-            return Err(Reason::LabelMissed);
-        };
+        let label = self.claims.labels.get(self.next_label).filter(|label| label.offset == at).ok_or(Reason::LabelMissed)?;
         if self.reachable {
             implied(state, None, label, self.claims)?;
         }
@@ -250,23 +180,23 @@ impl Function<'_> {
         }
         state.forget();
         state.depth = label.depth;
-        state.zero_extended(label.narrow);
-        let words = self.claims.words_of(label);
-        let last = |&(chunk, bits): &(u32, u64)| WORDS + 64 * chunk + bits.checked_ilog2().unwrap_or(0);
-        if !words.iter().all(|chunk| state.exists(last(chunk))) {
-            return Err(Reason::Claims);
+        for &(chunk, narrow) in self.claims.narrow_of(label) {
+            let last = 64 * u64::from(chunk) + u64::from(narrow.checked_ilog2().unwrap_or(0));
+            if !state.exists(last) {
+                return Err(Reason::Claims);
+            }
+            state.put_narrow(chunk, narrow);
         }
-        state.words.zero_extended(words);
         for &(location, claim) in self.claims.facts_of(label) {
+            let exists = |location: Location| state.exists(location.into());
             match claim {
-                Claim::Same(other) if state.exists(location) && state.exists(other) => state.same(location, other),
-                Claim::Fact(fact) if state.exists(location) => state.claim(location, fact),
+                Claim::Same(other) if exists(location) && exists(other) => state.same(location, other),
+                Claim::Fact(fact) if exists(location) => state.put(location, fact, state.get(location).value),
                 _ => return Err(Reason::Claims),
             }
         }
         self.next_label += 1;
-        self.look = next(self.next_label);
-        self.reachable = true;
+        (self.look, self.reachable) = (next(self.next_label), true);
         Ok(())
     }
 
@@ -277,30 +207,29 @@ impl Function<'_> {
             return self.step.ordinary(state, instruction);
         }
         match self.step.run(state, instruction)? {
-            Next::Fall | Next::Call => return Ok(()),
-            Next::Return | Next::Trap => {}
-            Next::Jump { target } => self.goes_to(state, None, target)?,
-            Next::Branch { target, condition } => {
-                self.goes_to(state, state.refined(condition, true), target)?;
-                state.learn(state.refined(condition, false));
+            Next::Fall => return Ok(()),
+            Next::Stop => {}
+            Next::Jump(target) => self.goes_to(state, None, target)?,
+            Next::Branch(target) => {
+                let taken = state.flags.refine(instruction.form.condition, true);
+                self.goes_to(state, taken, target)?;
+                state.learn(state.flags.refine(instruction.form.condition, false));
                 return Ok(());
             }
-            Next::Table { data, last } => {
+            Next::Table(data, last) => {
                 let module = self.step.module;
                 // Jump tables do not overlap, so no code can make the checker read one many times. (The compiler tries
                 // claims twice.)
-                let read = self.entries.fetch_add(u64::from(last) + 1, Ordering::Relaxed);
-                if read > module.data.len() as u64 {
+                let count = u64::from(last) + 1;
+                if self.entries.fetch_add(count, Ordering::Relaxed) > module.data.len() as u64 {
                     return Err(Reason::TableShared);
                 }
+                state.most_work += 4 * MOST_WORK * count;
                 for n in 0..=last as usize {
                     let entry = module.data.get(data as usize + 4 * n..).and_then(<[u8]>::first_chunk);
                     let entry = i64::from(i32::from_le_bytes(*entry.ok_or(Reason::DataEdge)?));
                     let target = (module.data_start + u64::from(data)).wrapping_add_signed(entry);
-                    self.goes_to(state, None, target).map_err(|reason| match reason {
-                        Reason::BranchTarget => Reason::TableEntry,
-                        other => other,
-                    })?;
+                    self.goes_to(state, None, target)?;
                 }
             }
         }
@@ -308,51 +237,39 @@ impl Function<'_> {
         Ok(())
     }
 
-    fn goes_to(&mut self, state: &State, taken: Option<(Value, Fact)>, target: u64) -> Result<(), Reason> {
-        let target = u32::try_from(target).map_err(|_| Reason::BranchTarget)?;
-        let label = self.claims.at(target).ok_or(Reason::BranchTarget)?;
-        self.compared += u64::from(label.count) + 64 * u64::from(label.word_count);
-        if self.compared > MOST_COMPARED {
-            return Err(Reason::Work);
-        }
+    fn goes_to(&self, state: &mut State, taken: Option<Known>, target: u64) -> Result<(), Reason> {
+        let label = u32::try_from(target).ok().and_then(|target| self.claims.at(target)).ok_or(Reason::BranchTarget)?;
         implied(state, taken, label, self.claims)
     }
 }
 
 /// Whether a label's claims follow from what is known; `refined` is known in addition.
-fn implied(state: &State, refined: Option<(Value, Fact)>, label: &Label, claims: &Claims) -> Result<(), Reason> {
+fn implied(state: &mut State, refined: Option<Known>, label: &Label, claims: &Claims) -> Result<(), Reason> {
+    let (narrow, facts) = (claims.narrow_of(label), claims.facts_of(label));
+    state.work += (narrow.len() + facts.len()) as u64;
     if state.depth != label.depth {
         return Err(Reason::LabelDepth);
     }
-    let missing = |location: Location, what| {
-        let place = match location.checked_sub(WORDS) {
-            None => Place::Register(location as usize),
-            Some(number) => Place::Word(state.words.place(number)),
-        };
-        Err(Reason::Missing(place, what))
-    };
-    let known = |location: Location| state.known(location, refined);
-    // What is known in addition is only asked of where it is needed.
-    for register in bits(state.not_zero_extended(label.narrow)) {
-        if !known(register.into()).is_narrow() {
-            return missing(register.into(), "zero-extended, as claimed at the label");
-        }
-    }
-    for &(chunk, claimed) in claims.words_of(label) {
-        let mut more = claimed & !state.words.narrow(chunk);
-        while more != 0 {
-            let location = WORDS + 64 * chunk + more.trailing_zeros();
-            if !known(location).is_narrow() {
-                return missing(location, "zero-extended, as claimed at the label");
+    for &(chunk, claimed) in narrow {
+        // What is known in addition is only asked of where it is needed.
+        let more = claimed & !state.narrow(chunk);
+        state.work += u64::from(more.count_ones());
+        for location in bits(more).map(|bit| chunk.wrapping_mul(64) + bit) {
+            if !state.known(location, refined).is_narrow() {
+                return Err(Reason::Missing(location, "zero-extended, as claimed at the label"));
             }
-            more &= more - 1;
         }
     }
-    for &(location, claim) in claims.facts_of(label) {
+    if state.work > state.most_work {
+        return Err(Reason::Work);
+    }
+    for &(location, claim) in facts {
         match claim {
-            Claim::Fact(fact) if !fact::implies(known(location), fact) => return missing(location, fact.words()),
-            Claim::Same(other) if state.value_at(location) == 0 || state.value_at(location) != state.value_at(other) => {
-                return missing(location, "the value claimed to be in another place too");
+            Claim::Fact(fact) if !fact::implies(state.known(location, refined), fact) => {
+                return Err(Reason::Missing(location, fact.words()));
+            }
+            Claim::Same(other) if state.get(location).value == 0 || state.get(location).value != state.get(other).value => {
+                return Err(Reason::Missing(location, "the value claimed to be in another place too"));
             }
             _ => {}
         }

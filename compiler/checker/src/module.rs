@@ -68,16 +68,16 @@ impl Signature {
     }
 }
 
-/// A piece of the code: a function's body, or a far thunk.
+/// A piece of the code: a function's body, or the far thunk of a type.
 #[derive(Clone, Copy, Debug)]
 pub struct Unit {
     pub start: u32,
     pub end: u32,
     pub ty: u32,
-    pub thunk: bool,
 }
 
 /// Everything that is checked.
+#[derive(Clone)]
 pub struct Module<'a> {
     pub code: &'a [u8],
     /// Read-only data, and its distance from the start of the code.
@@ -96,8 +96,6 @@ pub struct Module<'a> {
     /// Whether linear memory begins at r15.
     pub own_memory: bool,
     pub shape: InstanceShape,
-    /// The compiler's claims (see `claims`), not trusted.
-    pub claims: &'a [u8],
 }
 
 impl Module<'_> {
@@ -140,7 +138,6 @@ impl Index {
     }
 
     /// The number of an offset.
-    #[inline]
     pub fn find(&self, offset: u32) -> Option<usize> {
         let offset = offset.wrapping_sub(self.start);
         let (bits, before) = self.blocks.get(offset as usize / 64)?;

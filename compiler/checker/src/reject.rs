@@ -2,17 +2,9 @@
 
 use crate::fact::Reason;
 
-/// Where a fact is missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    Register(usize),
-    /// A word of the frame, by its distance from where rsp was at entry.
-    Word(i64),
-}
-
 impl Reason {
     pub fn missing(register: u8, what: &'static str) -> Reason {
-        if register < 16 { Reason::Missing(Place::Register(register.into()), what) } else { Reason::Address }
+        if register < 16 { Reason::Missing(register.into(), what) } else { Reason::Address }
     }
 }
 

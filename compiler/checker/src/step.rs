@@ -8,33 +8,21 @@ use crate::fact::{self, Fact, Field, Flags, MAX32, OWN, Reason, Region, View};
 use crate::form::{Effect, FlagsEffect, IMMEDIATE, Instruction, MEMORY, NONE, Operand, RIP, Transfer, VECTOR};
 use crate::layout::{self, InstanceLayout};
 use crate::module::{Index, Module, Places, Signature};
-use crate::reject::Place;
-use crate::state::{R15, RAX, RSP, State, bits};
+use crate::state::{Known, Location, R15, RAX, RSP, State, bits};
 
-/// Where control goes.
+/// Where control goes, in offsets of the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// To the next instruction only.
+    /// To the next instruction only, perhaps by way of a function that is called.
     Fall,
-    /// To a place in this function (an offset in the code).
-    Jump {
-        target: u64,
-    },
-    /// There if the condition with this number holds, else to the next instruction; [`State::refined`] says what is then known.
-    Branch {
-        target: u64,
-        condition: u8,
-    },
-    /// To one of the entries 0 to `last` of a jump table.
-    Table {
-        data: u32,
-        last: u32,
-    },
-    /// To a function and back to the next instruction.
-    Call,
+    /// To a place in this function.
+    Jump(u64),
+    /// There if the form's condition holds, else to the next instruction; [`Flags::refine`] says what is then known.
+    Branch(u64),
+    /// To one of the entries 0 to the second number of the jump table at the first one in the read-only data.
+    Table(u32, u32),
     /// Out of the function: a return or a trap.
-    Return,
-    Trap,
+    Stop,
 }
 
 /// What there is to say of memory that is accessed.
@@ -43,9 +31,9 @@ struct Target {
     /// What is known of the value from the first byte on, but in the frame; `entry`, if it is sign-extended from a word of a jump
     /// table.
     loaded: Fact,
-    /// Numbers of the words of the frame that are touched, if any; whether it begins where a word does, and stays inside.
-    first: u32,
-    last: u32,
+    /// The words of the frame that are touched, if any; whether it begins where a word does, and stays inside.
+    first: Location,
+    last: Location,
     aligned: bool,
     /// The register that points at a slot, if this is the slot's signature.
     slot: u8,
@@ -65,55 +53,35 @@ pub struct Step<'m> {
 
 type Judged<T> = Result<T, Reason>;
 
-fn missing<T>(place: Place, what: &'static str) -> Judged<T> {
-    Err(Reason::Missing(place, what))
-}
-
 impl Step<'_> {
     /// What is known at the function's first instruction. r15 is where the instance's own memory begins.
-    /// `most_cleared` bounds the work that its frame may ask for (`Words`).
-    pub fn enter(&self, state: &mut State, most_cleared: u64) {
+    pub fn enter(&self, state: &mut State, most_work: u64) {
         let own = Fact::memory(OWN, 0);
-        state.enter(self.signature, if self.module.own_memory { own } else { Fact::UNKNOWN }, most_cleared);
+        state.enter(self.signature, if self.module.own_memory { own } else { Fact::UNKNOWN }, most_work);
     }
 
     /// The type of the function that begins at an offset.
-    #[inline]
     pub fn function_at(&self, offset: u64) -> Option<u32> {
-        let units = self.module.units.get(..self.module.functions)?;
-        units.get(self.functions.find(u32::try_from(offset).ok()?)?).map(|unit| unit.ty)
+        self.module.units.get(self.functions.find(u32::try_from(offset).ok()?)?).map(|unit| unit.ty)
     }
 
     /// Judges one instruction.
     pub fn run(&self, state: &mut State, i: &Instruction) -> Judged<Next> {
-        Ok(match i.form.transfer {
-            Transfer::Next => {
-                self.ordinary(state, i)?;
-                Next::Fall
-            }
-            Transfer::Jump => Next::Jump { target: i.target() },
-            Transfer::JumpIf => Next::Branch { target: i.target(), condition: i.form.condition },
+        match i.form.transfer {
+            Transfer::Next => self.ordinary(state, i).map(|()| Next::Fall),
+            Transfer::Jump => Ok(Next::Jump(i.target())),
+            Transfer::JumpIf => Ok(Next::Branch(i.target())),
             Transfer::JumpRegister => {
                 let register @ ..16 = i.place(0) else { return Err(Reason::Operands) };
-                let Some((data, last)) = state.register(register).as_target() else {
-                    return missing(Place::Register(register.into()), "an entry of a jump table");
-                };
-                Next::Table { data, last }
+                let entry = state.register(register).as_target();
+                let (data, last) = entry.ok_or(Reason::missing(register, "an entry of a jump table"))?;
+                Ok(Next::Table(data, last))
             }
-            Transfer::Call => {
-                self.call(state, self.function_at(i.target()).ok_or(Reason::CallTarget)?)?;
-                Next::Call
-            }
-            Transfer::CallMemory => {
-                self.call_memory(state, i)?;
-                Next::Call
-            }
-            Transfer::Return => {
-                self.returns(state, i)?;
-                Next::Return
-            }
-            Transfer::Trap => Next::Trap,
-        })
+            Transfer::Call => self.call(state, self.function_at(i.target()).ok_or(Reason::CallTarget)?),
+            Transfer::CallMemory => self.call_memory(state, i),
+            Transfer::Return => self.returns(state, i),
+            Transfer::Trap => Ok(Next::Stop),
+        }
     }
 
     // -- instructions that go on --
@@ -137,9 +105,9 @@ impl Step<'_> {
             // A whole register copied to a register or word, or back, keeps its value.
             let from = i.place(1);
             match (to, from) {
-                (..16, ..16) => state.copy_register(from, to),
-                (MEMORY, ..16) if target.aligned => state.store(from, target.first),
-                (..16, MEMORY) if target.aligned => state.load(target.first, to),
+                (..16, ..16) => state.copy(from.into(), to.into()),
+                (MEMORY, ..16) if target.aligned => state.copy(from.into(), target.first),
+                (..16, MEMORY) if target.aligned => state.copy(target.first, to.into()),
                 _ => self.assign(state, i, &target),
             }
             return Ok(());
@@ -163,9 +131,9 @@ impl Step<'_> {
     fn assign(&self, state: &mut State, i: &Instruction, target: &Target) {
         let (form, operand, to) = (i.form, i.operand(0), i.place(0));
         let result = self.result(state, i, target);
-        for register in bits(form.implicit | form.implicit32) {
+        for register in bits((form.implicit | form.implicit32).into()) {
             let whole = form.implicit & 1 << register != 0;
-            state.set(register, if whole { Fact::UNKNOWN } else { Fact::ZERO_EXTENDED });
+            state.set(register as u8, if whole { Fact::UNKNOWN } else { Fact::ZERO_EXTENDED });
         }
         match to {
             _ if !operand.is(Operand::WRITTEN) => {}
@@ -175,7 +143,7 @@ impl Step<'_> {
             _ => {
                 let whole = target.aligned && to == MEMORY && operand.width == 8;
                 let fact = if whole { result } else { Fact::UNKNOWN };
-                (target.first..=target.last).for_each(|number| state.words.set(number, fact, 0));
+                (target.first..=target.last).for_each(|location| state.put(location, fact, 0));
             }
         }
     }
@@ -188,25 +156,24 @@ impl Step<'_> {
             return Err(Reason::StackMove);
         }
         state.flags.value = 0;
-        state.words.forget(state.depth, depth as u32);
+        state.forget_words(state.depth, depth as u32);
         state.depth = depth as u32;
         Ok(())
     }
 
     /// What is known of the result in operand 0.
     fn result(&self, state: &State, i: &Instruction, target: &Target) -> Fact {
+        let wide = i.operand(0).width == 8;
         let of = |n: u8| self.operand(state, i, n, target);
         let count = |n: u8| {
-            let most = if i.operand(0).width == 8 { 63 } else { 31 };
+            let most = if wide { 63 } else { 31 };
             if i.place(n) == IMMEDIATE { Some(i.immediate & most) } else { None }
         };
         let fact = match i.form.effect {
             Effect::Nothing | Effect::Unknown | Effect::Address => Fact::UNKNOWN,
             Effect::Zero => Fact::max(0),
             Effect::Copy(a) => of(a),
-            Effect::SignExtend(a) if target.loaded.is_entry() && i.place(a) == MEMORY && i.operand(0).width == 8 => {
-                target.loaded
-            }
+            Effect::SignExtend(a) if wide && target.loaded.is_entry() && i.place(a) == MEMORY => target.loaded,
             Effect::SignExtend(_) => Fact::UNKNOWN,
             Effect::Add(a, b) => fact::add(of(a), of(b), self.module),
             Effect::And(a, b) => fact::bit_and(of(a), of(b)),
@@ -218,8 +185,9 @@ impl Step<'_> {
                 None => fact::shift_right_any(of(a), Fact::UNKNOWN),
             },
             Effect::Select(a, b) => {
-                let chosen = |n: u8, holds: bool| match (i.place(n), state.flags.refine(i.form.condition, holds)) {
-                    (register @ ..16, Some((value, fact))) if state.value_at(register.into()) == value => fact,
+                let more = |holds| state.flags.refine(i.form.condition, holds);
+                let chosen = |n: u8, holds: bool| match i.place(n) {
+                    register @ ..16 => state.known(register.into(), more(holds)).low(i.operand(n).width),
                     _ => of(n),
                 };
                 fact::either(chosen(a, true), chosen(b, false))
@@ -229,14 +197,13 @@ impl Step<'_> {
     }
 
     /// What is known of an operand's value, zero-extended from its width.
-    #[inline]
     fn operand(&self, state: &State, i: &Instruction, n: u8, target: &Target) -> Fact {
         let width = i.operand(n).width;
         match i.place(n) {
             register @ ..16 => state.register(register).low(width),
             // The destination says how wide a sign-extended immediate is.
             IMMEDIATE => Fact::max(if i.operand(0).width == 4 { i.immediate & MAX32 } else { i.immediate }).plain(),
-            MEMORY if target.aligned => state.word(target.first).low(width),
+            MEMORY if target.aligned => state.get(target.first).fact.low(width),
             MEMORY => target.loaded.low(width),
             _ => Fact::UNKNOWN,
         }
@@ -250,20 +217,19 @@ impl Step<'_> {
         }
         let now = state.register(register);
         if let (MEMORY, Some(ty), 4, 0..16) = (i.place(b), now.as_signature(), width, target.slot) {
-            let (value, now) = (state.value(target.slot), state.register(target.slot));
+            let Known { value, fact: now } = state.valued(target.slot.into());
             return Flags { value, now, with: Fact::UNKNOWN, signature: Some(ty) };
         }
         let with = self.operand(state, i, b, target);
         if width == 4 && !now.is_narrow() {
             return Flags::default();
         }
-        Flags { value: state.value(register), now, with, signature: None }
+        Flags { value: state.valued(register.into()).value, now, with, signature: None }
     }
 
     // -- accesses --
 
     /// What is known of the memory operand's address without its displacement.
-    #[inline]
     fn address(&self, state: &State, i: &Instruction) -> Fact {
         let index = || match i.scale {
             0 => state.register(i.index),
@@ -281,11 +247,9 @@ impl Step<'_> {
     /// What is known of an address that is computed, not accessed.
     fn address_value(&self, state: &State, i: &Instruction) -> Judged<Fact> {
         if i.base == RIP {
-            let address = i.displacement.wrapping_add(i.end().into());
-            return match u32::try_from(address.wrapping_sub(self.module.data_start)) {
-                Ok(offset) if (offset as usize) < self.module.data.len() => Ok(Fact::data(offset)),
-                _ => Err(Reason::DataAddress),
-            };
+            let offset = i.displacement.wrapping_add(i.end().into()).wrapping_sub(self.module.data_start);
+            let inside = offset < self.module.data_size();
+            return if inside { Ok(Fact::data(offset as u32)) } else { Err(Reason::DataAddress) };
         }
         if i.base == RSP {
             return Err(Reason::Address);
@@ -323,11 +287,11 @@ impl Step<'_> {
             }
             _ => {}
         }
+        let allowed =
+            |region: &Region| if written && !region.writable(self.module) { Err(Reason::ReadOnly) } else { Ok(()) };
         let address = self.address(state, i);
         if let Some(region) = fact::plain(address, displacement, width, self.module) {
-            if written && !region.writable(self.module) {
-                return Err(Reason::ReadOnly);
-            }
+            allowed(&region)?;
             let signature = matches!(region, Region::Slots(_)) && i.index == NONE && displacement == SIGNATURE;
             return Ok(Target { loaded: region.holds(), slot: if signature { i.base } else { NONE }, ..NOTHING });
         }
@@ -338,52 +302,49 @@ impl Step<'_> {
         let last = state.register(i.index);
         let region = fact::word(known, last, self.module).ok_or(Reason::DataEdge)?;
         let last = u32::try_from(last.bound()).map_err(|_| Reason::DataEdge)?;
-        if written && !region.writable(self.module) {
-            return Err(Reason::ReadOnly);
-        }
+        allowed(&region)?;
         Ok(Target { loaded: Fact::entry(data, last), ..NOTHING })
     }
 
     /// `[rsp + d]`: in the frame, or in the area that the caller owns; never the return address.
-    #[inline]
     fn frame(&self, state: &State, displacement: u64, width: u64) -> Judged<Target> {
         fact::stack(displacement, width, state.depth.into(), self.signature.words().into()).ok_or(Reason::Frame)?;
         let start = displacement as i64 - i64::from(state.depth);
-        let number = |at: i64| state.words.number(at).ok_or(Reason::Frame);
-        let first = number(start)?;
+        let word = |at: i64| state.word(at).ok_or(Reason::Frame);
+        let first = word(start)?;
         if start & 7 == 0 && width <= 8 {
             return Ok(Target { first, last: first, aligned: true, ..NOTHING });
         }
-        let last = number(start + width as i64 - 1)?;
+        let last = word(start + width as i64 - 1)?;
         Ok(Target { first: first.min(last), last: first.max(last), ..NOTHING })
     }
 
     // -- calls and returns --
 
     /// Checks what a call of a type needs, and leaves what it leaves.
-    fn call(&self, state: &mut State, ty: u32) -> Judged<()> {
+    fn call(&self, state: &mut State, ty: u32) -> Judged<Next> {
         let callee = self.module.types.get(ty as usize).ok_or(Reason::Type)?;
         if 8 * callee.words() > state.depth {
             return Err(Reason::CallArea);
         }
         zero_extended(state, &callee.parameters, -i64::from(state.depth), "a zero-extended i32 parameter")?;
         state.after_call(callee);
-        Ok(())
+        Ok(Next::Fall)
     }
 
     /// Through the gate, an import's slot or a checked slot.
-    fn call_memory(&self, state: &mut State, i: &Instruction) -> Judged<()> {
+    fn call_memory(&self, state: &mut State, i: &Instruction) -> Judged<Next> {
         match (i.base, i.index, i.displacement) {
             (R15, NONE, displacement) => match self.field(displacement, 8) {
                 Some((Field::Gate, 0)) => {
                     state.after_call(&Signature::default());
                     // A gate's result is an i32.
-                    state.zero_extended(1 << RAX);
-                    Ok(())
+                    state.set(RAX, Fact::ZERO_EXTENDED);
+                    Ok(Next::Fall)
                 }
                 Some((Field::FunctionImport(import), offset)) if offset == layout::SLOT_CODE as u32 => {
                     if state.register(RAX) != Fact::import(import) {
-                        return missing(Place::Register(RAX.into()), "the address of the import's slot");
+                        return Err(Reason::missing(RAX, "the address of the import's slot"));
                     }
                     self.call(state, *self.module.import_types.get(import as usize).ok_or(Reason::Type)?)
                 }
@@ -391,18 +352,19 @@ impl Step<'_> {
             },
             (RAX, NONE, CODE) => match state.register(RAX).as_callable() {
                 Some((_, ty)) => self.call(state, ty),
-                None => missing(Place::Register(RAX.into()), "the address of a slot with a checked signature"),
+                None => Err(Reason::missing(RAX, "the address of a slot with a checked signature")),
             },
             _ => Err(Reason::CallTarget),
         }
     }
 
-    fn returns(&self, state: &State, i: &Instruction) -> Judged<()> {
+    fn returns(&self, state: &State, i: &Instruction) -> Judged<Next> {
         if state.depth != 0 || i.immediate != u64::from(self.signature.pop()) {
             return Err(Reason::Return);
         }
         let from = 8 + i64::from(self.signature.pop());
-        zero_extended(state, &self.signature.results, from, "a zero-extended i32 result")
+        zero_extended(state, &self.signature.results, from, "a zero-extended i32 result")?;
+        Ok(Next::Stop)
     }
 }
 
@@ -411,16 +373,10 @@ const SIGNATURE: u64 = layout::SLOT_SIGNATURE as u64;
 
 /// Whether parameters or results are zero-extended, the words from a distance of where rsp was at entry.
 fn zero_extended(state: &State, places: &Places, from: i64, what: &'static str) -> Judged<()> {
-    if let Some(register) = bits(state.not_zero_extended(places.narrow)).next() {
-        return missing(Place::Register(register.into()), what);
+    match state.zero_extended(places, from).find(|location| !state.get(*location).fact.is_narrow()) {
+        Some(location) => Err(Reason::Missing(location, what)),
+        None => Ok(()),
     }
-    for (at, _) in (0..).zip(&places.words).filter(|(_, narrow)| **narrow) {
-        let at = from + 8 * at;
-        if !state.words.number(at).is_some_and(|number| state.word(number).is_narrow()) {
-            return missing(Place::Word(at), what);
-        }
-    }
-    Ok(())
 }
 
 /// Why there is no region for an access.
@@ -433,9 +389,7 @@ fn refused(i: &Instruction, address: Fact, known: Fact) -> Reason {
         View::Cell(_) => Reason::CellEdge,
         View::Data(_) => Reason::DataEdge,
         // Name the register whose fact is missing: the index under a known base, else the base.
-        _ if known.is_memory() && i.index != NONE => {
-            Reason::missing(i.index, "a bound that keeps the access in the reservation")
-        }
+        _ if known.is_memory() && i.index != NONE => Reason::missing(i.index, "a bound that keeps the access inside"),
         _ => Reason::missing(i.base, "the address of something that may be accessed"),
     }
 }

@@ -1,8 +1,8 @@
 //! What is known at a label, joined over the ways there.
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use vwasm_checker::fact::{Fact, Value, View, either, implies};
-use vwasm_checker::state::{R15, State, WORDS};
+use vwasm_checker::fact::{Fact, View, either, implies};
+use vwasm_checker::state::{Known as More, R15, State, WORDS};
 
 /// What is known at a label.
 pub struct Known {
@@ -16,7 +16,7 @@ pub struct Known {
 
 impl Known {
     /// What is known on the first way to a label; `words` are those that matter.
-    pub fn new(state: &State, taken: Option<(Value, Fact)>, words: impl Iterator<Item = u32>, copies: bool) -> Known {
+    pub fn new(state: &State, taken: Option<More>, words: impl Iterator<Item = u32>, copies: bool) -> Known {
         let of = |location: u32| state.known(location, taken);
         let words = words.map(|word| (word, of(WORDS + word))).filter(|(_, fact)| *fact != Fact::UNKNOWN).collect();
         // What r15 holds needs no claim.
@@ -29,7 +29,7 @@ impl Known {
     }
 
     /// Joins another way; whether that changed anything.
-    pub fn join(&mut self, state: &State, taken: Option<(Value, Fact)>, back: bool) -> bool {
+    pub fn join(&mut self, state: &State, taken: Option<More>, back: bool) -> bool {
         let mut changed = false;
         let mut weaken = |fact: &mut Fact, other: Fact| {
             let mut joined = either(*fact, other).plain();
@@ -58,8 +58,8 @@ impl Known {
         state.forget();
         state.depth = self.depth;
         let known = (0..).zip(&self.registers).filter(|(_, fact)| **fact != Fact::UNKNOWN);
-        known.for_each(|(register, fact)| state.claim(register, *fact));
-        self.words.iter().for_each(|&(word, fact)| state.words.set(word, fact, 0));
+        known.for_each(|(register, fact)| state.put(register, *fact, 0));
+        self.words.iter().for_each(|&(word, fact)| state.put(WORDS + word, fact, 0));
         self.copies().into_iter().for_each(|(place, other)| state.same(place, other));
     }
 
@@ -78,7 +78,7 @@ impl Known {
         let places = (0..16).filter(|place| self.registers[*place as usize] != Fact::UNKNOWN);
         let places = places.chain(self.words.iter().map(|(word, _)| WORDS + word));
         let values: Vec<(u32, u32)> =
-            places.map(|place| (place, state.value_at(place))).filter(|(_, value)| *value != 0).collect();
+            places.map(|place| (place, state.get(place).value)).filter(|(_, value)| *value != 0).collect();
         let mut counts: FxHashMap<u32, u32> = FxHashMap::default();
         values.iter().for_each(|(_, value)| *counts.entry(*value).or_default() += 1);
         values.into_iter().filter(|(_, value)| counts[value] > 1).collect()
@@ -91,7 +91,7 @@ impl Known {
         let mut joined: FxHashMap<(u32, u32), (u32, u32)> = FxHashMap::default();
         let mut next = 0;
         for &(place, value) in &self.values {
-            let entry = joined.entry((value, state.value_at(place))).or_insert_with(|| {
+            let entry = joined.entry((value, state.get(place).value)).or_insert_with(|| {
                 next += 1;
                 (next, 0)
             });
@@ -101,7 +101,7 @@ impl Known {
             .values
             .iter()
             .filter_map(|&(place, value)| {
-                let other = state.value_at(place);
+                let other = state.get(place).value;
                 let (number, count) = joined[&(value, other)];
                 (other != 0 && count > 1).then_some((place, number))
             })

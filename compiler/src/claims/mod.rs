@@ -7,18 +7,45 @@
 
 mod known;
 mod need;
+mod read;
 mod write;
 
 use known::Known;
 use need::{Row, Rows};
+pub use read::{read, split};
 use rustc_hash::FxHashMap;
 use vwasm_checker::Checker;
 use vwasm_checker::claims::{Claim, Claims, Label};
-use vwasm_checker::fact::{Fact, Value, View, implies};
-use vwasm_checker::form::{FlagsEffect, Found, Instruction, NONE, Operand, Transfer, decode};
-use vwasm_checker::state::{RAX, RSP, State, WORDS};
+use vwasm_checker::fact::{Fact, View, implies};
+use vwasm_checker::form::{FlagsEffect, IMMEDIATE, Instruction, MEMORY, NONE, Operand, Transfer};
+use vwasm_checker::state::{Known as More, RAX, RSP, State, WORDS};
 use vwasm_checker::step::{Next, Step};
 pub use write::{write, write_number};
+
+/// The instruction at an offset of the code, as the checker reads it.
+pub fn decode(code: &[u8], at: u32) -> Option<Instruction> {
+    let mut instruction = Instruction::default();
+    vwasm_checker::form::decode(&mut instruction, code, at).ok().map(|()| instruction)
+}
+
+/// What stands at an operand of an instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A general register.
+    Register(u8),
+    Vector,
+    Memory,
+    Immediate,
+}
+
+pub fn found(instruction: &Instruction, operand: u8) -> Found {
+    match instruction.place(operand) {
+        register @ ..16 => Found::Register(register),
+        IMMEDIATE.. => Found::Immediate,
+        MEMORY.. => Found::Memory,
+        _ => Found::Vector,
+    }
+}
 
 /// An instruction as the analyses see it.
 struct Item {
@@ -38,7 +65,7 @@ struct Item {
 impl Item {
     /// Whether operand 0 is memory that is written without being read.
     fn stores(&self) -> bool {
-        self.instruction.found(0) == Found::Memory && !self.instruction.operand(0).is(Operand::READ)
+        found(&self.instruction, 0) == Found::Memory && !self.instruction.operand(0).is(Operand::READ)
     }
 
     /// Registers that its address is made of.
@@ -81,7 +108,7 @@ impl<'m> Analysis<'m> {
         let mut labels = targets.to_vec();
         let mut at = unit.start;
         while at < unit.end {
-            let instruction = decode(code, at).ok()?;
+            let instruction = decode(code, at)?;
             if matches!(instruction.form.transfer, Transfer::Jump | Transfer::JumpIf) {
                 labels.push(u32::try_from(instruction.target()).ok()?);
             }
@@ -183,22 +210,23 @@ impl<'m> Analysis<'m> {
             }
             self.note(n, state);
             let Ok(next) = self.step.run(state, &instruction) else { return false };
-            if let Found::Register(number) = instruction.found(0) {
+            if let Found::Register(number) = found(&instruction, 0) {
                 let fact = state.register(number);
                 self.items[n].exact = fact != Fact::ZERO_EXTENDED && fact != Fact::UNKNOWN;
             }
             match next {
-                Next::Fall | Next::Call => {}
-                Next::Return | Next::Trap => reachable = false,
-                Next::Jump { target } => {
+                Next::Fall => {}
+                Next::Stop => reachable = false,
+                Next::Jump(target) => {
                     reachable = false;
                     again |= self.go(state, None, target, live, at);
                 }
-                Next::Branch { target, condition } => {
-                    again |= self.go(state, state.refined(condition, true), target, live, at);
-                    state.learn(state.refined(condition, false));
+                Next::Branch(target) => {
+                    let condition = instruction.form.condition;
+                    again |= self.go(state, state.flags.refine(condition, true), target, live, at);
+                    state.learn(state.flags.refine(condition, false));
                 }
-                Next::Table { data, last } => {
+                Next::Table(data, last) => {
                     reachable = false;
                     for entry in self.table(data, last) {
                         again |= self.go(state, None, entry, live, at);
@@ -220,7 +248,7 @@ impl<'m> Analysis<'m> {
         targets
     }
 
-    fn go(&mut self, state: &State, taken: Option<(Value, Fact)>, target: u64, live: &Rows, from: u32) -> bool {
+    fn go(&mut self, state: &State, taken: Option<More>, target: u64, live: &Rows, from: u32) -> bool {
         let number = u32::try_from(target).ok().and_then(|target| self.numbers.get(&target).copied());
         let Some(number) = number else { return false };
         let back = target <= u64::from(from);
@@ -228,7 +256,7 @@ impl<'m> Analysis<'m> {
     }
 
     /// Joins what is known on one way to a label; whether that changed it.
-    fn join(&mut self, number: usize, state: &State, taken: Option<(Value, Fact)>, live: &Rows, back: bool) -> bool {
+    fn join(&mut self, number: usize, state: &State, taken: Option<More>, live: &Rows, back: bool) -> bool {
         match &mut self.known[number] {
             Some(known) => known.join(state, taken, back),
             None => {
@@ -242,7 +270,7 @@ impl<'m> Analysis<'m> {
     /// Notes of an instruction what the way back needs.
     fn note(&mut self, n: usize, state: &State) {
         let instruction = &self.items[n].instruction;
-        let of = |operand: u8| match instruction.found(operand) {
+        let of = |operand: u8| match found(instruction, operand) {
             Found::Register(number) => state.register(number),
             _ => Fact::UNKNOWN,
         };
@@ -271,48 +299,37 @@ impl<'m> Analysis<'m> {
     fn write(&self, need: &Rows) -> Vec<u8> {
         let mut claims = Claims::default();
         for (n, &offset) in self.labels.iter().enumerate() {
-            let (first, first_word) = (claims.facts.len() as u32, claims.words.len() as u32);
-            let mut label = Label { offset, depth: self.frame, narrow: 0, first, count: 0, first_word, word_count: 0 };
+            let (facts, narrow) = (claims.facts.len(), claims.narrow.len());
+            let mut depth = self.frame;
             if let Some(known) = &self.known[n] {
-                label.depth = known.depth;
-                self.label(&mut claims, &mut label, known, need.row(n));
+                depth = known.depth;
+                self.label(&mut claims, known, need.row(n));
             }
-            label.count = claims.facts.len() as u32 - first;
-            label.word_count = claims.words.len() as u32 - first_word;
-            claims.labels.push(label);
+            let (narrow, facts) = (narrow..claims.narrow.len(), facts..claims.facts.len());
+            claims.labels.push(Label { offset, depth, narrow, facts });
         }
         write(&claims, self.start, self.frame)
     }
 
-    fn label(&self, claims: &mut Claims, label: &mut Label, known: &Known, need: Row<'_>) {
+    fn label(&self, claims: &mut Claims, known: &Known, need: Row<'_>) {
         // Whether "zero-extended" is all that is said.
         let plain = |fact: Fact| {
             fact == Fact::ZERO_EXTENDED
                 || !self.thorough && matches!(fact.view(), View::Max(_)) && implies(fact, Fact::ZERO_EXTENDED)
         };
-        for (register, &fact) in (0..).zip(&known.registers) {
-            if fact == Fact::UNKNOWN || !self.thorough && !need.has(register) {
+        let registers = (0..).zip(&known.registers).filter(|(register, _)| self.thorough || need.has(*register));
+        let words = known.words.iter().filter(|(word, _)| need.has(16 + self.words.binary_search(word).unwrap_or(0) as u32));
+        let words = words.map(|(word, fact)| (WORDS + word, fact));
+        let first = claims.narrow.len();
+        for (location, &fact) in registers.chain(words).filter(|(_, fact)| **fact != Fact::UNKNOWN) {
+            if !plain(fact) {
+                claims.facts.push((location, Claim::Fact(fact)));
                 continue;
             }
-            if plain(fact) {
-                label.narrow |= 1 << register;
-            } else {
-                claims.facts.push((register, Claim::Fact(fact)));
-            }
-        }
-        for &(word, fact) in &known.words {
-            let number = self.words.binary_search(&word).unwrap_or(0) as u32;
-            if fact == Fact::UNKNOWN || !need.has(16 + number) {
-                continue;
-            }
-            if plain(fact) {
-                let (chunk, bit) = (word / 64, 1 << (word % 64));
-                match claims.words.get_mut(label.first_word as usize..).and_then(<[_]>::last_mut) {
-                    Some((last, bits)) if *last == chunk => *bits |= bit,
-                    _ => claims.words.push((chunk, bit)),
-                }
-            } else {
-                claims.facts.push((WORDS + word, Claim::Fact(fact)));
+            let (chunk, bit) = (location / 64, 1 << (location % 64));
+            match claims.narrow.get_mut(first..).and_then(<[_]>::last_mut) {
+                Some((last, bits)) if *last == chunk => *bits |= bit,
+                _ => claims.narrow.push((chunk, bit)),
             }
         }
         for (place, other) in known.copies() {

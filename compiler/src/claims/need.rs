@@ -3,8 +3,8 @@
 //! Both are sets of registers and words that flow backward over the instructions until they no longer grow. Liveness needs
 //! nothing but the instructions; it limits what `known` keeps. Need comes last, from what the way forward noted.
 
-use super::{Analysis, Item};
-use vwasm_checker::form::{Effect, Found, Operand, Transfer};
+use super::{Analysis, Found, Item, found};
+use vwasm_checker::form::{Effect, Operand, Transfer};
 use vwasm_checker::state::RAX;
 
 const WORDS: u32 = 16;
@@ -123,7 +123,7 @@ pub fn needed(analysis: &Analysis<'_>) -> Rows {
             }
         }
         Transfer::JumpRegister => {
-            if let Found::Register(number) = item.instruction.found(0) {
+            if let Found::Register(number) = found(&item.instruction, 0) {
                 set.add(number.into());
             }
         }
@@ -134,9 +134,9 @@ pub fn needed(analysis: &Analysis<'_>) -> Rows {
 
 fn ordinary(set: &mut Set<'_>, item: &Item) {
     let (instruction, form) = (&item.instruction, item.instruction.form);
-    let operands = || (0..form.count).map(|n| (instruction.operand(n), instruction.found(n)));
+    let operands = || (0..form.count).map(|n| (instruction.operand(n), found(instruction, n)));
     let mut wanted = false;
-    match instruction.found(0) {
+    match found(instruction, 0) {
         _ if !instruction.operand(0).is(Operand::WRITTEN) => {}
         Found::Register(number) => wanted = set.take(number.into()),
         Found::Memory if !instruction.operand(0).is(Operand::VECTOR) => {
@@ -148,7 +148,7 @@ fn ordinary(set: &mut Set<'_>, item: &Item) {
     }
     set.bits[0] &= !u64::from(form.implicit | form.implicit32);
     // A 32-bit result is zero-extended whatever it is made of.
-    let narrow = instruction.operand(0).width == 4 && matches!(instruction.found(0), Found::Register(_) | Found::Vector);
+    let narrow = instruction.operand(0).width == 4 && matches!(found(instruction, 0), Found::Register(_) | Found::Vector);
     let made = !matches!(form.effect, Effect::Nothing | Effect::Unknown | Effect::Zero);
     let result = wanted && made && (!narrow || item.exact);
     for (operand, found) in operands() {

@@ -1,6 +1,7 @@
-//! Claims as bytes, in the layout that `vwasm_checker::claims` reads.
+//! Claims as bytes, in the layout that `read` describes.
 
-use vwasm_checker::claims::{Claim, Claims, DEPTH, FACTS, REGISTERS, SAME, WORDS};
+use super::read::{DEPTH, FACTS, NARROW, SAME};
+use vwasm_checker::claims::{Claim, Claims};
 
 pub fn write_number(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
@@ -35,27 +36,24 @@ pub fn write(claims: &Claims, start: u32, frame: u32) -> Vec<u8> {
     let mut last = start;
     for label in &claims.labels {
         let set = |condition: bool, flag: u64| if condition { flag } else { 0 };
-        let flags = set(label.narrow != 0, REGISTERS) | set(label.depth != frame, DEPTH) | set(label.count != 0, FACTS);
-        let flags = flags | set(label.word_count != 0, WORDS);
-        write_number(out, u64::from(label.offset - last) << 4 | flags);
+        let (facts, narrow) = (claims.facts_of(label), claims.narrow_of(label));
+        let flags = set(label.depth != frame, DEPTH) | set(!facts.is_empty(), FACTS) | set(!narrow.is_empty(), NARROW);
+        write_number(out, u64::from(label.offset - last) << 3 | flags);
         last = label.offset;
-        if flags & REGISTERS != 0 {
-            out.extend_from_slice(&label.narrow.to_le_bytes());
-        }
         if flags & DEPTH != 0 {
             write_number(out, u64::from(label.depth / 8));
         }
         if flags & FACTS != 0 {
-            write_number(out, u64::from(label.count));
-            for &(location, claim) in claims.facts_of(label) {
+            write_number(out, facts.len() as u64);
+            for &(location, claim) in facts {
                 write_number(out, location.into());
                 write_claim(out, claim);
             }
         }
-        if flags & WORDS != 0 {
-            write_number(out, u64::from(label.word_count));
+        if flags & NARROW != 0 {
+            write_number(out, narrow.len() as u64);
             let mut next = 0;
-            for &(chunk, bits) in claims.words_of(label) {
+            for &(chunk, bits) in narrow {
                 write_number(out, u64::from(chunk.wrapping_sub(next)));
                 write_number(out, bits);
                 next = chunk.wrapping_add(1);

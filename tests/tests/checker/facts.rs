@@ -1,10 +1,10 @@
 //! The checker's judgement of one instruction on silicon: facts that are true of a state before it, and the registers and flags
 //! that the CPU leaves, of which the facts afterwards must be true.
 
+use vwasm::claims::decode;
 use vwasm_checker::fact::{Fact, MAX32, View};
-use vwasm_checker::form::decode;
 use vwasm_checker::layout::InstanceShape;
-use vwasm_checker::state::{R15, RSP, State as Known};
+use vwasm_checker::state::{Known as More, R15, RSP, State as Known};
 use vwasm_checker::{Checker, Module, Signature, Unit};
 use vwasm_tests::model::State;
 use vwasm_tests::random::Random;
@@ -62,14 +62,13 @@ impl Judge {
             data: &[],
             data_start: 1,
             types: vec![Signature::default()],
-            units: vec![Unit { start: 0, end: 1, ty: 0, thunk: true }],
+            units: vec![Unit { start: 0, end: 1, ty: 0 }],
             functions: 0,
             import_types: Vec::new(),
             tables: Vec::new(),
             global_imports: Vec::new(),
             own_memory: false,
             shape: InstanceShape { types: 1, ..InstanceShape::default() },
-            claims: &[],
         };
         Judge { module }
     }
@@ -91,7 +90,7 @@ impl Judge {
             known.set(number, some(value, start, random));
         }
         let given: [Fact; 16] = std::array::from_fn(|number| known.register(number as u8));
-        let Ok(instruction) = decode(bytes, 0) else { return Ok(false) };
+        let Some(instruction) = decode(bytes, 0) else { return Ok(false) };
         if step.run(&mut known, &instruction).is_err() {
             return Ok(false);
         }
@@ -104,8 +103,8 @@ impl Judge {
             }
         }
         for code in 0..16 {
-            let Some((of, fact)) = known.refined(code, condition(code, after.flags)) else { continue };
-            for number in (0..16u32).filter(|number| known.value_at(*number) == of) {
+            let Some(More { value: of, fact }) = known.flags.refine(code, condition(code, after.flags)) else { continue };
+            for number in (0..16u32).filter(|number| known.get(*number).value == of) {
                 let value = after.gpr[number as usize];
                 if !holds(fact, value, start) {
                     return Err(format!(

@@ -40,7 +40,7 @@ fn each_is_rejected_for_its_reason() {
         let table: Vec<u8> = table_of(&built, &parts).iter().flat_map(|entry| entry.to_le_bytes()).collect();
         let found = match built.verdict(&table) {
             Ok(()) => OK.to_string(),
-            Err(rejection) => vwasm::verify::reason(&rejection.reason),
+            Err(rejection) => vwasm::verify::reason(&rejection.reason, 0),
         };
         let right = if expected == OK { found == OK } else { found != OK && found.contains(expected) };
         if !right {
@@ -74,7 +74,7 @@ fn false_claims_are_rejected() {
         vec![i!(Test_rm64_r64 RDI, RDI), jump(Code::Je_rel32_64, 1), l(1), i!(Mov_r32_rm32 EAX, m(R15, RDI, 1, 0)), ret()];
     let built = Built::new(2, &parts);
     let label = built.targets[0];
-    let lies: [(u16, Vec<(u32, Claim)>, u32); 6] = [
+    let lies: [(u64, Vec<(u32, Claim)>, u32); 6] = [
         (1 << 7, Vec::new(), 0),
         (0, vec![(7, Claim::Fact(Fact::max(5)))], 0),
         (0, vec![(7, Claim::Fact(Fact::offset_max(1 << 60)))], 0),
@@ -86,9 +86,8 @@ fn false_claims_are_rejected() {
         let verdict = built.verdict_with(&[], &|_, number| {
             let mut claims = Claims::default();
             if number == 0 {
-                let count = facts.len() as u32;
-                claims.facts = facts.clone();
-                claims.labels.push(Label { offset: label, depth, narrow, first: 0, count, first_word: 0, word_count: 0 });
+                (claims.facts, claims.narrow) = (facts.clone(), vec![(0, narrow)]);
+                claims.labels.push(Label { offset: label, depth, narrow: 0..1, facts: 0..facts.len() });
             }
             write(&claims, built.units[number].start, 0)
         });
@@ -138,7 +137,7 @@ fn the_emulator_notices_them() {
     for (name, ty, parts, _) in cases().into_iter().filter(|case| case.3 != OK) {
         let built = Built::new(ty, &parts);
         let table: Vec<u8> = table_of(&built, &parts).iter().flat_map(|entry| entry.to_le_bytes()).collect();
-        let module = built.module(&table, &[]);
+        let module = built.module(&table);
         let noticed = (0..4000).any(|seed| Emulator::new(&module, seed).run(0, 100).is_err());
         if noticed == (SPELLING.contains(&name) || HARMLESS.contains(&name)) {
             wrong.push(format!("{name}: {}", if noticed { "noticed" } else { "not noticed" }));
@@ -165,7 +164,7 @@ fn what_takes_too_long_is_rejected() {
     let bytes: Vec<u8> = (0..BRANCHES).flat_map(branch).collect();
     let built = Built::new(1, &[i!(Mov_r32_rm32 EAX, EDI), x(&bytes), l(1), ret()]);
     let (offset, claim) = (built.targets[0], (0, Claim::Fact(Fact::max(MAX32))));
-    let label = Label { offset, depth: 0, narrow: 1, first: 0, count: CLAIMS, first_word: 0, word_count: 0 };
+    let label = Label { offset, depth: 0, narrow: 0..0, facts: 0..CLAIMS as usize };
     let claims = Claims { labels: vec![label], facts: vec![claim; CLAIMS as usize], ..Claims::default() };
     assert_eq!(own(&built, claims), Err(Reason::Work));
     // A frame as large as can be, taken and given up again and again.
@@ -173,15 +172,15 @@ fn what_takes_too_long_is_rejected() {
     let frames: Vec<Part> =
         [i!(Mov_r32_rm32 EAX, EDI)].into_iter().chain(vec![whole; 1000].into_iter().flatten()).chain([ret()]).collect();
     assert_eq!(own(&Built::new(1, &frames), Claims::default()), Err(Reason::Work));
-    // A word that is so far away that its place would be a register's.
-    let built = Built::new(2, &[jump(Code::Jmp_rel32_64, 1), l(1), i!(Xor_r32_rm32 EAX, EAX), ret()]);
+    // A word that is so far away that its location would be a register's.
+    let built = Built::new(1, &[jump(Code::Jmp_rel32_64, 1), l(1), i!(Xor_r32_rm32 EAX, EAX), ret()]);
     let offset = built.targets[0];
-    let label = Label { offset, depth: 0, narrow: 0, first: 0, count: 0, first_word: 0, word_count: 1 };
-    let claims = Claims { labels: vec![label], words: vec![(u32::MAX / 64, 1 << 55)], ..Claims::default() };
+    let label = Label { offset, depth: 0, narrow: 0..1, facts: 0..0 };
+    let claims = Claims { labels: vec![label], narrow: vec![(u32::MAX / 64 + 1, 1 << 7)], ..Claims::default() };
     assert_eq!(own(&built, claims), Err(Reason::Claims));
     // The same words again and again.
-    let label = Label { offset, depth: 64, narrow: 0, first: 0, count: 0, first_word: 0, word_count: 2 };
-    let claims = Claims { labels: vec![label], words: vec![(0, 1), (0, 1)], ..Claims::default() };
+    let label = Label { offset, depth: 64, narrow: 0..2, facts: 0..0 };
+    let claims = Claims { labels: vec![label], narrow: vec![(0, 1), (0, 1)], ..Claims::default() };
     assert_eq!(own(&built, claims), Err(Reason::Claims));
     // Room for all words of a frame that a few bytes take.
     let frame =
