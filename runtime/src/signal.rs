@@ -116,6 +116,9 @@ pub fn install() {
     stack::install();
 }
 
+#[cfg(freestanding)]
+pub(crate) use stack::give as give_stack;
+
 fn install_handlers() {
     for (place, &signal) in SIGNALS.iter().enumerate() {
         if signal != SIGALRM {
@@ -183,10 +186,11 @@ pub fn handled_on_guest_stack() -> alloc::vec::Vec<i32> {
 /// The stack that handlers run on: the guest's may be full.
 mod stack {
     use crate::memory::Reservation;
+    #[cfg(not(freestanding))]
+    use crate::memory::{SIGNAL_GUARD, SIGNAL_STACK};
     use crate::sys::{self, number};
 
-    const SIZE: usize = 64 << 10;
-    const GUARD: usize = 4 << 10;
+    #[cfg(not(freestanding))]
     const DISABLE: usize = 2;
 
     /// The kernel's stack_t.
@@ -197,19 +201,27 @@ mod stack {
         size: usize,
     }
 
+    /// Has this thread's handlers run in memory that stays mapped until another is set, or none.
+    fn set(start: *mut u8, size: usize) {
+        let stack = SignalStack { start, flags: 0, size };
+        // SAFETY: the kernel reads the structure; the memory is the caller's, for this alone.
+        unsafe { sys::syscall(number::SIGALTSTACK, [&raw const stack as usize, 0, 0, 0, 0, 0]) };
+    }
+
+    #[cfg(not(freestanding))]
     struct Alternate(Reservation);
 
+    #[cfg(not(freestanding))]
     impl Alternate {
         fn new() -> Option<Alternate> {
-            let memory = Reservation::new(GUARD + SIZE, sys::PROT_NONE).ok()?;
-            memory.commit(GUARD, SIZE).ok()?;
-            let stack = SignalStack { start: memory.start.wrapping_add(GUARD), flags: 0, size: SIZE };
-            // SAFETY: the stack stays mapped until it is taken away below.
-            unsafe { sys::syscall(number::SIGALTSTACK, [&raw const stack as usize, 0, 0, 0, 0, 0]) };
+            let memory = Reservation::new(SIGNAL_GUARD + SIGNAL_STACK, sys::PROT_NONE).ok()?;
+            memory.commit(SIGNAL_GUARD, SIGNAL_STACK).ok()?;
+            set(memory.start.wrapping_add(SIGNAL_GUARD), SIGNAL_STACK);
             Some(Alternate(memory))
         }
     }
 
+    #[cfg(not(freestanding))]
     impl Drop for Alternate {
         fn drop(&mut self) {
             let mut stack = SignalStack { start: core::ptr::null_mut(), flags: 0, size: 0 };
@@ -233,13 +245,13 @@ mod stack {
         let _ = STACK.try_with(|_| ());
     }
 
+    /// A program's comes with its address space.
     #[cfg(freestanding)]
-    pub fn install() {
-        use core::sync::atomic::{AtomicBool, Ordering};
-        static DONE: AtomicBool = AtomicBool::new(false);
-        if !DONE.swap(true, Ordering::Relaxed) {
-            core::mem::forget(Alternate::new());
-        }
+    pub fn install() {}
+
+    #[cfg(freestanding)]
+    pub fn give(memory: Reservation) {
+        set(memory.start, memory.length);
     }
 }
 

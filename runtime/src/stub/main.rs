@@ -196,9 +196,10 @@ fn grants(manifest: &Manifest) -> ! {
 }
 
 fn run(manifest: Manifest, header: &ImageHeader, arguments: Vec<Vec<u8>>, trace: bool, confined: bool) -> Result<(), Trap> {
+    let mut store = Config::new(&manifest)
+        .and_then(Store::new)
+        .unwrap_or_else(|error| fail(&format!("not enough address space (error {error})")));
     let grants = manifest.grants.clone();
-    let mut store =
-        Store::new(Config::new(&grants)).unwrap_or_else(|error| fail(&format!("not enough address space (error {error})")));
     let (timeout, wanted) = (grants.timeout, grants.call.clone());
     store.set_fuel(grants.fuel);
     let wasi = Wasi::new(&wasi::Config { arguments, grants, trace }).unwrap_or_else(|(granted, error)| {
