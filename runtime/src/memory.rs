@@ -81,6 +81,7 @@ impl Drop for Reservation {
 // -- the guest stack --
 
 /// Size of the reservation for a stack of at least `size` bytes, its guard included.
+#[cfg(not(freestanding))]
 pub fn stack_bytes(size: usize) -> usize {
     STACK_GUARD as usize + size.next_multiple_of(4096)
 }
@@ -416,20 +417,15 @@ impl Functions {
 
 // -- a program's address space --
 
-/// Size of the stack that signal handlers run on, and of the guard below it.
-pub const SIGNAL_STACK: usize = 64 << 10;
-pub const SIGNAL_GUARD: usize = 4 << 10;
-
 /// What the one instance of a program needs, in one reservation:
 ///
-///     guard | guest stack | guard | signal stack | tables | function records | fields | memory | guard
+///     guard | guest stack | tables | function records | fields | memory | guard
 ///
-/// What is used first is close together: for a small module the kernel needs one page of page tables, and one page holds
-/// tables, records and fields.
+/// What is used first is close together: for a small module the kernel needs one page of page tables, and one page holds the end
+/// of the guest stack, tables, records and fields.
 #[cfg(freestanding)]
 pub struct Space {
     pub stack: Reservation,
-    pub signal_stack: Reservation,
     pub tables: Tables,
     pub functions: Functions,
     pub region: Region,
@@ -449,25 +445,22 @@ impl Space {
         let bytes = (pages * PAGE_SIZE) as usize;
         let above = if memory.is_some() { MEMORY_RESERVATION as usize } else { PAGE_SIZE as usize };
         let functions = functions * FUNCTION_SIZE as usize;
-        let (stack, header) = (stack_bytes(stack_size), (tables + functions + size as usize).next_multiple_of(4096));
-        let below = stack + SIGNAL_GUARD + SIGNAL_STACK + header;
+        let header = (tables + functions + size as usize).next_multiple_of(16);
+        let below = STACK_GUARD as usize + (stack_size + header).next_multiple_of(4096);
         let all = Reservation::new(below + HUGE_PAGE + PAGE_SIZE as usize + above, sys::PROT_NONE)?;
-        // A large memory begins where a huge page can; before a small one the end of the guest stack is in the same 2 MiB.
-        let near = if bytes < HUGE_FROM { below - stack + 4096 } else { 0 };
+        // A large memory begins where a huge page can; what is used before a small one is in the same 2 MiB.
+        let near = if bytes < HUGE_FROM { header + 4096 } else { 0 };
         let base =
             (all.start as usize + below - near).next_multiple_of(HUGE_PAGE) + near.next_multiple_of(PAGE_SIZE as usize);
-        let own = base - all.start as usize - header;
-        let signal_stack = own - SIGNAL_STACK;
-        let guest_stack = signal_stack - SIGNAL_GUARD - stack;
-        all.commit(guest_stack + STACK_GUARD as usize, stack - STACK_GUARD as usize)?;
-        all.commit(signal_stack, SIGNAL_STACK + header + bytes)?;
+        let base = base - all.start as usize;
+        all.commit(base + STACK_GUARD as usize - below, below - STACK_GUARD as usize + bytes)?;
         let part = |offset: usize, length: usize| Reservation { start: all.start.wrapping_add(offset), length };
-        let reservation = part(own, header + above);
-        let mut region = Region { reservation, base: all.start.wrapping_add(own + header), pages, limit: 0 };
+        let own = base - header;
+        let mut region =
+            Region { reservation: part(own, header + above), base: all.start.wrapping_add(base), pages, limit: 0 };
         region.begin(limit);
         Ok(Space {
-            stack: part(guest_stack, stack),
-            signal_stack: part(signal_stack, SIGNAL_STACK),
+            stack: part(base - below, below - header),
             tables: Tables(part(own, tables)),
             functions: Functions { reservation: part(own + tables, functions), count: 1 },
             region,

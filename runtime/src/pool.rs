@@ -339,7 +339,7 @@ mod alone {
     }
 
     impl Pool {
-        /// Space for a module's instance and for its stack. (What its limits do not allow is refused when it is made.)
+        /// Space for a module's instance and its stack. (What its limits do not allow is refused when it is made.)
         pub(crate) fn new(manifest: &Manifest, stack_size: usize, most_pages: u64, most_elements: u64) -> Result<Pool, i32> {
             let size = InstanceLayout::new(&manifest.shape).map_or(0, |layout| layout.size);
             let memory = manifest.memory(most_pages).filter(|(pages, limit)| pages <= limit);
@@ -350,7 +350,6 @@ mod alone {
             // Number 0 is none's.
             let functions = 1 + manifest.imports.len() + manifest.functions.len();
             let space = Space::new(stack_size, tables.sum(), functions, size, memory)?;
-            crate::signal::give_stack(space.signal_stack);
             Ok(Pool {
                 stack: Cell::new(Some(space.stack)),
                 functions: Cell::new(Some(space.functions)),

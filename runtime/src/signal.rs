@@ -116,9 +116,6 @@ pub fn install() {
     stack::install();
 }
 
-#[cfg(freestanding)]
-pub(crate) use stack::give as give_stack;
-
 fn install_handlers() {
     for (place, &signal) in SIGNALS.iter().enumerate() {
         if signal != SIGALRM {
@@ -185,11 +182,13 @@ pub fn handled_on_guest_stack() -> alloc::vec::Vec<i32> {
 
 /// The stack that handlers run on: the guest's may be full.
 mod stack {
-    use crate::memory::Reservation;
     #[cfg(not(freestanding))]
-    use crate::memory::{SIGNAL_GUARD, SIGNAL_STACK};
+    use crate::memory::Reservation;
     use crate::sys::{self, number};
 
+    const SIZE: usize = 64 << 10;
+    #[cfg(not(freestanding))]
+    const GUARD: usize = 4 << 10;
     #[cfg(not(freestanding))]
     const DISABLE: usize = 2;
 
@@ -201,10 +200,10 @@ mod stack {
         size: usize,
     }
 
-    /// Has this thread's handlers run in memory that stays mapped until another is set, or none.
-    fn set(start: *mut u8, size: usize) {
-        let stack = SignalStack { start, flags: 0, size };
-        // SAFETY: the kernel reads the structure; the memory is the caller's, for this alone.
+    /// Has this thread's handlers run on a stack, which stays mapped until it is taken away.
+    fn set(start: *mut u8) {
+        let stack = SignalStack { start, flags: 0, size: SIZE };
+        // SAFETY: the kernel reads the structure; nothing else uses the memory.
         unsafe { sys::syscall(number::SIGALTSTACK, [&raw const stack as usize, 0, 0, 0, 0, 0]) };
     }
 
@@ -214,9 +213,9 @@ mod stack {
     #[cfg(not(freestanding))]
     impl Alternate {
         fn new() -> Option<Alternate> {
-            let memory = Reservation::new(SIGNAL_GUARD + SIGNAL_STACK, sys::PROT_NONE).ok()?;
-            memory.commit(SIGNAL_GUARD, SIGNAL_STACK).ok()?;
-            set(memory.start.wrapping_add(SIGNAL_GUARD), SIGNAL_STACK);
+            let memory = Reservation::new(GUARD + SIZE, sys::PROT_NONE).ok()?;
+            memory.commit(GUARD, SIZE).ok()?;
+            set(memory.start.wrapping_add(GUARD));
             Some(Alternate(memory))
         }
     }
@@ -245,13 +244,16 @@ mod stack {
         let _ = STACK.try_with(|_| ());
     }
 
-    /// A program's comes with its address space.
+    /// A program's one thread has this; below it stands the program's code, which cannot be written (`stub.ld`).
     #[cfg(freestanding)]
-    pub fn install() {}
-
-    #[cfg(freestanding)]
-    pub fn give(memory: Reservation) {
-        set(memory.start, memory.length);
+    pub fn install() {
+        #[repr(align(4096))]
+        struct Memory(core::cell::UnsafeCell<[u8; SIZE]>);
+        // SAFETY: the kernel alone uses it.
+        unsafe impl Sync for Memory {}
+        #[unsafe(link_section = ".bss.signal_stack")]
+        static MEMORY: Memory = Memory(core::cell::UnsafeCell::new([0; SIZE]));
+        set(MEMORY.0.get().cast());
     }
 }
 

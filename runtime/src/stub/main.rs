@@ -108,6 +108,7 @@ fn prepare_process() {
 }
 
 extern "C" fn main(stack: *const usize) -> ! {
+    heap::begin();
     prepare_process();
     // SAFETY: the kernel's initial stack: argument count, argument pointers, NULL, environment pointers, NULL.
     let (arguments, wishes) = unsafe {
