@@ -29,9 +29,12 @@ fn build_stub(runtime: &std::path::Path, layout: &std::path::Path, out: &std::pa
     let mut external = std::ffi::OsString::from("vwasm_runtime=");
     external.push(&library);
     args.extend(["--extern".into(), external]);
-    for link in ["-nostartfiles", "-nostdlib", "-static", "-no-pie", "-Wl,--build-id=none", "-Wl,-z,noexecstack", "-Wl,-z,norelro", "-Wl,-z,separate-loadable-segments"] {
+    for link in ["-nostartfiles", "-nostdlib", "-static", "-no-pie", "-Wl,--build-id=none", "-Wl,-z,noexecstack", "-Wl,-z,norelro", "-Wl,-T"] {
         args.push(format!("-Clink-arg={link}").into());
     }
+    let mut script = std::ffi::OsString::from("-Clink-arg=");
+    script.push(std::path::absolute(runtime.join("src/stub/stub.ld")).map_err(|error| format!("stub.ld: {error}"))?);
+    args.push(script);
     args.push(runtime.join("src/stub/main.rs").into());
     run(args)?;
     Ok(stub)

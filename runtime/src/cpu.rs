@@ -22,17 +22,17 @@ pub(crate) fn sees_upper_halves(needed: u32) -> bool {
 
 /// The features of this CPU (and, for AVX, of the operating system).
 pub fn features() -> u32 {
-    present((1 << NAMES.len()) - 1)
+    present((1 << NAMES.len()) - 1, false)
 }
 
 /// Those of some features that are there. Asks for no others: under a hypervisor each question takes as long as thirty system
-/// calls.
-fn present(asked: u32) -> u32 {
-    let when = |features: u32, ask: fn() -> u32| if asked & features != 0 { ask() } else { 0 };
-    let one = when(VECTOR | MOVBE, || __cpuid(1).ecx);
-    let seven = when(BMI1 | BMI2 | AVX2, || if __cpuid(0).eax >= 7 { __cpuid_count(7, 0).ebx } else { 0 });
+/// calls. Old CPUs answer to question 7 with something else, unless it is known that they answer.
+fn present(asked: u32, seventh: bool) -> u32 {
+    let when = |features: u32, ask: &dyn Fn() -> u32| if asked & features != 0 { ask() } else { 0 };
+    let one = when(VECTOR | MOVBE, &|| __cpuid(1).ecx);
+    let seven = when(BMI1 | BMI2 | AVX2, &|| if seventh || __cpuid(0).eax >= 7 { __cpuid_count(7, 0).ebx } else { 0 });
     // Every CPU with 64 bits has this one: it tells of them.
-    let extended = when(LZCNT, || __cpuid(0x8000_0001).ecx);
+    let extended = when(LZCNT, &|| __cpuid(0x8000_0001).ecx);
     let osxsave = one & 1 << 27 != 0;
     let avx = osxsave && one & 1 << 28 != 0;
     let found = [
@@ -47,9 +47,11 @@ fn present(asked: u32) -> u32 {
     found.iter().filter(|(_, there)| *there).map(|(feature, _)| feature & asked).sum()
 }
 
-/// Names of the needed features this CPU lacks.
-pub fn missing(needed: u32) -> String {
-    names(needed & !present(needed))
+/// Names of the needed features this CPU lacks. `capabilities` are what the kernel tells a process (AT_HWCAP2), or 0.
+pub fn missing(needed: u32, capabilities: usize) -> String {
+    // The kernel has this from the answer to question 7.
+    const FSGSBASE: usize = 2;
+    names(needed & !present(needed, capabilities & FSGSBASE != 0))
 }
 
 /// Names of features.

@@ -145,7 +145,7 @@ global_asm!(
     .balign 4
 vwasm_guest_mxcsr: .long 0x1f80
     .popsection
-    .pushsection .data
+    .pushsection .bss
     .globl vwasm_scrubs_upper_halves
 vwasm_scrubs_upper_halves: .byte 0
     .popsection

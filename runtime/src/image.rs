@@ -5,8 +5,8 @@
 //! (executable), the read-only data. They are mapped by the kernel at fixed addresses. The read-only data begins at the first
 //! page after the code, in executables and in-process alike, because code refers to it relative to rip.
 
-/// Where the header stands: behind the stub, and near it, so that small programs need one page of page tables for both.
-pub const PAYLOAD_ADDRESS: u64 = 0x30_0000;
+/// Where the header stands: directly behind what is read of the stub (`stub.ld`), so that they are mapped as one.
+pub const PAYLOAD_ADDRESS: u64 = 0x30_8000;
 pub const PAGE: u64 = 4096;
 pub const MAGIC: [u8; 8] = *b"VWASM\0\0\x01";
 /// What the descriptor of an object file's module begins with.

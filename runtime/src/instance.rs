@@ -90,10 +90,7 @@ impl Store {
     fn build(&mut self, module: &Arc<Module>, imports: &[Extern]) -> Made<(u32, bool)> {
         let manifest = &module.manifest;
         let layout = InstanceLayout::new(&manifest.shape).ok_or_else(invalid)?;
-        let memory = manifest.memories.first().map(|limits| {
-            let limit = limits.max.unwrap_or(MEMORY_MAX_PAGES).min(self.config.max_memory_pages);
-            (limits.min, limit)
-        });
+        let memory = manifest.memory(self.config.max_memory_pages);
         if let Some((min, most)) = memory.filter(|(min, most)| min > most) {
             return Err(limit("pages of memory", min, most));
         }

@@ -600,6 +600,11 @@ impl Manifest {
         ty.is_some_and(|ty| ty.params.len() == call.arguments.len() && ty.params.iter().all(number))
     }
 
+    /// Pages that the module's own memory begins with, if it has one, and to which it may grow if at most so many are allowed.
+    pub fn memory(&self, most: u64) -> Option<(u64, u64)> {
+        self.memories.first().map(|limits| (limits.min, limits.max.unwrap_or(most).min(most)))
+    }
+
     /// Whether every index is in range, the lists agree with the instance's shape, and what refers to code and read-only data
     /// of these lengths stays inside them. The runtime relies on it; a manifest of the compiler's own always is.
     pub fn is_consistent(&self, code_length: u64, data_length: u64) -> bool {

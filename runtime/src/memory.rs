@@ -67,6 +67,8 @@ impl Reservation {
 // SAFETY: address space is not bound to a thread; what is in it is reached through its owner only.
 unsafe impl Send for Reservation {}
 
+/// (An executable's goes with the process.)
+#[cfg(not(freestanding))]
 impl Drop for Reservation {
     fn drop(&mut self) {
         if self.length > 0 {
@@ -79,11 +81,13 @@ impl Drop for Reservation {
 // -- the guest stack --
 
 /// Size of the reservation for a stack of at least `size` bytes, its guard included.
+#[cfg(not(freestanding))]
 pub fn stack_bytes(size: usize) -> usize {
     STACK_GUARD as usize + size.next_multiple_of(4096)
 }
 
 /// A guest stack above its guard.
+#[cfg(not(freestanding))]
 pub fn stack(size: usize) -> Result<Reservation, i32> {
     let guard = STACK_GUARD as usize;
     let stack = Reservation::new(stack_bytes(size), sys::PROT_NONE)?;
@@ -120,17 +124,25 @@ unsafe impl Send for Region {}
 
 impl Region {
     /// Fields of `size` bytes; memory of `pages` pages if there is one, which may grow to `limit`.
+    #[cfg(not(freestanding))]
     pub fn new(size: u32, memory: Option<(u64, u64)>) -> Result<Region, i32> {
+        let (_, limit) = Region::bounds(memory)?;
+        let mut region = Region::reserve(size, memory.map(|(pages, _)| pages))?;
+        region.begin(limit);
+        Ok(region)
+    }
+
+    /// Pages that a memory begins with and may grow to; no memory is one that never has any.
+    fn bounds(memory: Option<(u64, u64)>) -> Result<(u64, u64), i32> {
         let (pages, limit) = memory.unwrap_or((0, 0));
         let limit = limit.min(MEMORY_MAX_PAGES);
-        if pages > limit {
-            return Err(errno::ENOMEM);
-        }
-        let mut region = Region::reserve(size, memory.map(|(pages, _)| pages))?;
-        region.limit = limit;
-        region.write_u64(INSTANCE_MEMORY_PAGES, pages);
-        region.prefer_huge_pages();
-        Ok(region)
+        if pages > limit { Err(errno::ENOMEM) } else { Ok((pages, limit)) }
+    }
+
+    fn begin(&mut self, limit: u64) {
+        self.limit = limit;
+        self.write_u64(INSTANCE_MEMORY_PAGES, self.pages);
+        self.prefer_huge_pages();
     }
 
     /// A region whose memory, if it is to have one, has no pages yet, and may get any number.
@@ -140,6 +152,7 @@ impl Region {
     }
 
     /// Fields, and memory of so many pages.
+    #[cfg(not(freestanding))]
     fn reserve(size: u32, memory: Option<u64>) -> Result<Region, i32> {
         let header = header(size);
         let pages = memory.unwrap_or(0);
@@ -225,6 +238,7 @@ impl Region {
 }
 
 /// Bytes set apart for fields of this size.
+#[cfg(not(freestanding))]
 fn header(size: u32) -> usize {
     (size as usize).next_multiple_of(PAGE_SIZE as usize)
 }
@@ -256,19 +270,24 @@ impl Slots {
         if length > most { Err(errno::ENOMEM) } else { Ok(max.unwrap_or(most).clamp(length, most) as u32) }
     }
 
-    /// Size of the reservation for so many elements.
+    /// Room for so many elements.
     pub(crate) fn bytes(limit: u32) -> usize {
-        (TABLE_HEADER_SIZE as usize + limit as usize * SLOT_SIZE as usize).next_multiple_of(4096)
+        TABLE_HEADER_SIZE as usize + limit as usize * SLOT_SIZE as usize
     }
 
-    /// A table of null elements that may grow to `max`, at most to `most`.
-    pub fn new(length: u64, max: Option<u64>, most: u64) -> Result<Slots, i32> {
-        let limit = Slots::limit(length, max, most)?;
+    /// A table of null elements.
+    #[cfg(not(freestanding))]
+    pub fn new(length: u32, limit: u32) -> Result<Slots, i32> {
         // Untouched pages cost nothing; zeroed slots are null.
-        let reservation = Reservation::new(Slots::bytes(limit), sys::PROT_READ | sys::PROT_WRITE)?;
+        let bytes = Slots::bytes(limit).next_multiple_of(4096);
+        Ok(Slots::at(Reservation::new(bytes, sys::PROT_READ | sys::PROT_WRITE)?, length, limit))
+    }
+
+    /// One in memory that is zero and large enough.
+    fn at(reservation: Reservation, length: u32, limit: u32) -> Slots {
         let mut slots = Slots { reservation, length: 0, limit };
-        slots.set_length(length as u32);
-        Ok(slots)
+        slots.set_length(length);
+        slots
     }
 
     fn set_length(&mut self, length: u32) {
@@ -331,6 +350,7 @@ impl FunctionRecord {
 
 const _: () = assert!(core::mem::size_of::<FunctionRecord>() == FUNCTION_SIZE as usize);
 
+#[cfg(not(freestanding))]
 const FUNCTION_LIMIT: usize = 1 << 22;
 
 /// The store's function records; number 0 is the null reference.
@@ -355,6 +375,7 @@ impl Default for Functions {
 }
 
 impl Functions {
+    #[cfg(not(freestanding))]
     pub fn new() -> Result<Functions, i32> {
         let bytes = FUNCTION_LIMIT * FUNCTION_SIZE as usize;
         Ok(Functions {
@@ -391,6 +412,74 @@ impl Functions {
     pub fn get(&self, reference: u32) -> Option<FunctionRecord> {
         // SAFETY: below the count, so written and inside the reservation.
         (reference != 0 && reference < self.count).then(|| unsafe { self.base().add(reference as usize).read() })
+    }
+}
+
+// -- a program's address space --
+
+/// What the one instance of a program needs, in one reservation:
+///
+///     guard | guest stack | tables | function records | fields | memory | guard
+///
+/// What is used first is close together: for a small module the kernel needs one page of page tables, and one page holds the end
+/// of the guest stack, tables, records and fields.
+#[cfg(freestanding)]
+pub struct Space {
+    pub stack: Reservation,
+    pub tables: Tables,
+    pub functions: Functions,
+    pub region: Region,
+}
+
+#[cfg(freestanding)]
+impl Space {
+    /// With so many bytes for tables and so many function records; the rest as for a stack and a region.
+    pub fn new(
+        stack_size: usize,
+        tables: usize,
+        functions: usize,
+        size: u32,
+        memory: Option<(u64, u64)>,
+    ) -> Result<Space, i32> {
+        let (pages, limit) = Region::bounds(memory)?;
+        let bytes = (pages * PAGE_SIZE) as usize;
+        let above = if memory.is_some() { MEMORY_RESERVATION as usize } else { PAGE_SIZE as usize };
+        let functions = functions * FUNCTION_SIZE as usize;
+        let header = (tables + functions + size as usize).next_multiple_of(16);
+        let below = STACK_GUARD as usize + (stack_size + header).next_multiple_of(4096);
+        let all = Reservation::new(below + HUGE_PAGE + PAGE_SIZE as usize + above, sys::PROT_NONE)?;
+        // A large memory begins where a huge page can; what is used before a small one is in the same 2 MiB.
+        let near = if bytes < HUGE_FROM { header + 4096 } else { 0 };
+        let base =
+            (all.start as usize + below - near).next_multiple_of(HUGE_PAGE) + near.next_multiple_of(PAGE_SIZE as usize);
+        let base = base - all.start as usize;
+        all.commit(base + STACK_GUARD as usize - below, below - STACK_GUARD as usize + bytes)?;
+        let part = |offset: usize, length: usize| Reservation { start: all.start.wrapping_add(offset), length };
+        let own = base - header;
+        let mut region =
+            Region { reservation: part(own, header + above), base: all.start.wrapping_add(base), pages, limit: 0 };
+        region.begin(limit);
+        Ok(Space {
+            stack: part(base - below, below - header),
+            tables: Tables(part(own, tables)),
+            functions: Functions { reservation: part(own + tables, functions), count: 1 },
+            region,
+        })
+    }
+}
+
+/// Where tables stand, one behind the other.
+#[cfg(freestanding)]
+pub struct Tables(Reservation);
+
+#[cfg(freestanding)]
+impl Tables {
+    /// The next table, of null elements.
+    pub fn next(&mut self, length: u32, limit: u32) -> Result<Slots, i32> {
+        let taken = Reservation { start: self.0.start, length: Slots::bytes(limit) };
+        let left = self.0.length.checked_sub(taken.length).ok_or(errno::ENOMEM)?;
+        self.0 = Reservation { start: taken.start.wrapping_add(taken.length), length: left };
+        Ok(Slots::at(taken, length, limit))
     }
 }
 

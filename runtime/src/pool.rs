@@ -116,7 +116,7 @@ mod shared {
                     slots.renew(length as u32, limit);
                     Ok(slots)
                 }
-                None => Slots::new(length, max, most),
+                None => Slots::new(length as u32, limit),
             }
         }
 
@@ -321,27 +321,59 @@ mod shared {
 
 #[cfg(freestanding)]
 mod alone {
-    use crate::memory::{self, Functions, Region, Reservation, Slots};
+    use crate::layout::InstanceLayout;
+    use crate::manifest::Manifest;
+    use crate::memory::{Functions, Region, Reservation, Slots, Space, Tables};
     use crate::store::Module;
+    use crate::sys::errno;
+    use core::cell::{Cell, RefCell};
 
-    #[derive(Clone, Default)]
-    pub struct Pool;
+    /// The address space of the one instance there will be.
+    pub struct Pool {
+        stack: Cell<Option<Reservation>>,
+        functions: Cell<Option<Functions>>,
+        tables: RefCell<Tables>,
+        region: Cell<Option<Region>>,
+        /// Size of the fields, pages of memory and their limit.
+        shape: (u32, Option<(u64, u64)>),
+    }
 
     impl Pool {
-        pub(crate) fn region(&self, size: u32, memory: Option<(u64, u64)>, _: &Module) -> Result<(Region, bool), i32> {
-            Ok((Region::new(size, memory)?, false))
+        /// Space for a module's instance and its stack. (What its limits do not allow is refused when it is made.)
+        pub(crate) fn new(manifest: &Manifest, stack_size: usize, most_pages: u64, most_elements: u64) -> Result<Pool, i32> {
+            let size = InstanceLayout::new(&manifest.shape).map_or(0, |layout| layout.size);
+            let memory = manifest.memory(most_pages).filter(|(pages, limit)| pages <= limit);
+            let tables = manifest
+                .tables
+                .iter()
+                .map(|table| Slots::limit(table.limits.min, table.limits.max, most_elements).map_or(0, Slots::bytes));
+            // Number 0 is none's.
+            let functions = 1 + manifest.imports.len() + manifest.functions.len();
+            let space = Space::new(stack_size, tables.sum(), functions, size, memory)?;
+            Ok(Pool {
+                stack: Cell::new(Some(space.stack)),
+                functions: Cell::new(Some(space.functions)),
+                tables: RefCell::new(space.tables),
+                region: Cell::new(Some(space.region)),
+                shape: (size, memory),
+            })
         }
-        pub(crate) fn host_region(&self, size: u32, memory: (u64, u64)) -> Result<Region, i32> {
-            Region::new(size, Some(memory))
+
+        pub(crate) fn region(&self, size: u32, memory: Option<(u64, u64)>, _: &Module) -> Result<(Region, bool), i32> {
+            let region = self.region.take().filter(|_| self.shape == (size, memory)).ok_or(errno::ENOMEM)?;
+            Ok((region, false))
+        }
+        pub(crate) fn host_region(&self, _: u32, _: (u64, u64)) -> Result<Region, i32> {
+            Err(errno::ENOMEM)
         }
         pub(crate) fn slots(&self, length: u64, max: Option<u64>, most: u64) -> Result<Slots, i32> {
-            Slots::new(length, max, most)
+            self.tables.borrow_mut().next(length as u32, Slots::limit(length, max, most)?)
         }
         pub(crate) fn functions(&self) -> Result<Functions, i32> {
-            Functions::new()
+            self.functions.take().ok_or(errno::ENOMEM)
         }
-        pub(crate) fn stack(&self, size: usize) -> Result<Reservation, i32> {
-            memory::stack(size)
+        pub(crate) fn stack(&self, _: usize) -> Result<Reservation, i32> {
+            self.stack.take().ok_or(errno::ENOMEM)
         }
         pub(crate) fn keep_region(&self, _: Region) {}
         pub(crate) fn keep_slots(&self, _: Slots) {}

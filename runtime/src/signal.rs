@@ -182,11 +182,14 @@ pub fn handled_on_guest_stack() -> alloc::vec::Vec<i32> {
 
 /// The stack that handlers run on: the guest's may be full.
 mod stack {
+    #[cfg(not(freestanding))]
     use crate::memory::Reservation;
     use crate::sys::{self, number};
 
     const SIZE: usize = 64 << 10;
+    #[cfg(not(freestanding))]
     const GUARD: usize = 4 << 10;
+    #[cfg(not(freestanding))]
     const DISABLE: usize = 2;
 
     /// The kernel's stack_t.
@@ -197,19 +200,27 @@ mod stack {
         size: usize,
     }
 
+    /// Has this thread's handlers run on a stack, which stays mapped until it is taken away.
+    fn set(start: *mut u8) {
+        let stack = SignalStack { start, flags: 0, size: SIZE };
+        // SAFETY: the kernel reads the structure; nothing else uses the memory.
+        unsafe { sys::syscall(number::SIGALTSTACK, [&raw const stack as usize, 0, 0, 0, 0, 0]) };
+    }
+
+    #[cfg(not(freestanding))]
     struct Alternate(Reservation);
 
+    #[cfg(not(freestanding))]
     impl Alternate {
         fn new() -> Option<Alternate> {
             let memory = Reservation::new(GUARD + SIZE, sys::PROT_NONE).ok()?;
             memory.commit(GUARD, SIZE).ok()?;
-            let stack = SignalStack { start: memory.start.wrapping_add(GUARD), flags: 0, size: SIZE };
-            // SAFETY: the stack stays mapped until it is taken away below.
-            unsafe { sys::syscall(number::SIGALTSTACK, [&raw const stack as usize, 0, 0, 0, 0, 0]) };
+            set(memory.start.wrapping_add(GUARD));
             Some(Alternate(memory))
         }
     }
 
+    #[cfg(not(freestanding))]
     impl Drop for Alternate {
         fn drop(&mut self) {
             let mut stack = SignalStack { start: core::ptr::null_mut(), flags: 0, size: 0 };
@@ -233,13 +244,16 @@ mod stack {
         let _ = STACK.try_with(|_| ());
     }
 
+    /// A program's one thread has this; below it stands the program's code, which cannot be written (`stub.ld`).
     #[cfg(freestanding)]
     pub fn install() {
-        use core::sync::atomic::{AtomicBool, Ordering};
-        static DONE: AtomicBool = AtomicBool::new(false);
-        if !DONE.swap(true, Ordering::Relaxed) {
-            core::mem::forget(Alternate::new());
-        }
+        #[repr(align(4096))]
+        struct Memory(core::cell::UnsafeCell<[u8; SIZE]>);
+        // SAFETY: the kernel alone uses it.
+        unsafe impl Sync for Memory {}
+        #[unsafe(link_section = ".bss.signal_stack")]
+        static MEMORY: Memory = Memory(core::cell::UnsafeCell::new([0; SIZE]));
+        set(MEMORY.0.get().cast());
     }
 }
 

@@ -279,6 +279,10 @@ pub struct Config {
     pub pool: Pool,
 }
 
+/// A guest stack is never smaller.
+const STACK_MINIMUM: u64 = 4096;
+
+#[cfg(not(freestanding))]
 impl Default for Config {
     fn default() -> Config {
         Config {
@@ -292,14 +296,28 @@ impl Default for Config {
 
 impl Config {
     /// The limits that a program was granted.
+    #[cfg(not(freestanding))]
     pub fn new(grants: &Grants) -> Config {
-        let most = Config::default();
-        Config {
-            stack_size: grants.stack_size,
-            max_memory_pages: grants.max_memory_pages.map_or(most.max_memory_pages, u64::from),
-            max_table_elements: grants.max_table_elements.map_or(most.max_table_elements, u64::from),
-            pool: most.pool,
-        }
+        let [max_memory_pages, max_table_elements] = Config::limits(grants);
+        Config { stack_size: grants.stack_size, max_memory_pages, max_table_elements, pool: Pool::default() }
+    }
+
+    /// The same, and address space for the program's instance.
+    #[cfg(freestanding)]
+    pub fn new(manifest: &Manifest) -> Result<Config, i32> {
+        let stack_size = manifest.grants.stack_size;
+        let [max_memory_pages, max_table_elements] = Config::limits(&manifest.grants);
+        let pool = Pool::new(manifest, Config::stack(stack_size), max_memory_pages, max_table_elements)?;
+        Ok(Config { stack_size, max_memory_pages, max_table_elements, pool })
+    }
+
+    fn limits(grants: &Grants) -> [u64; 2] {
+        let granted = |limit: Option<u32>, most| limit.map_or(most, u64::from);
+        [granted(grants.max_memory_pages, MEMORY_MAX_PAGES), granted(grants.max_table_elements, TABLE_LIMIT)]
+    }
+
+    fn stack(size: u64) -> usize {
+        size.clamp(STACK_MINIMUM, 1 << 40) as usize
     }
 }
 
@@ -368,13 +386,10 @@ impl Panics {
 /// Host and guest may call each other this deep.
 const MAX_DEPTH: u32 = 200;
 
-/// A guest stack is never smaller.
-const STACK_MINIMUM: u64 = 4096;
-
 impl Store {
     pub fn new(config: Config) -> Result<Box<Store>, i32> {
         crate::signal::install();
-        let stack = config.pool.stack(config.stack_size.clamp(STACK_MINIMUM, 1 << 40) as usize)?;
+        let stack = config.pool.stack(Config::stack(config.stack_size))?;
         let mut store: Box<Store> = Box::new(StoreWith {
             context: Box::new(Context::default()),
             stack,

@@ -42,11 +42,16 @@ fn hello_is_small_static_and_never_writable_and_executable() {
     let headers = headers(&image);
     let (mut code, mut stack) = (0, 0);
     let mut mapped: Vec<(u64, u64)> = Vec::new();
+    let mut read_only: Vec<(u64, u64, u64)> = Vec::new();
     for &(kind, flags, offset, address, in_file, in_memory) in &headers {
         match kind {
             1 => {
                 assert!(flags & (WRITE | EXECUTE) != WRITE | EXECUTE, "a segment is writable and executable");
                 assert!(offset + in_file <= image.len() as u64);
+                assert!(flags & WRITE == 0 || in_file == 0, "pages of the file are copied to be written");
+                if flags & (WRITE | EXECUTE) == 0 {
+                    read_only.push((address, offset, in_file));
+                }
                 code += u32::from(flags & EXECUTE != 0);
                 mapped.push((address & !4095, (address + in_memory).next_multiple_of(4096)));
             }
@@ -58,6 +63,8 @@ fn hello_is_small_static_and_never_writable_and_executable() {
         }
     }
     assert_eq!((code, stack), (2, 1), "the runtime's code, the module's code, one stack header");
+    let (stub, header) = (read_only[0], read_only[1]);
+    assert_eq!((stub.0 + stub.2, stub.1 + stub.2), (header.0, header.1), "the kernel cannot map stub and payload as one");
     mapped.sort_unstable();
     assert!(mapped.windows(2).all(|pair| pair[0].1 <= pair[1].0), "segments share a page");
 }

@@ -17,7 +17,7 @@ fn count(path: &Path) -> usize {
             .map(|path| count(&path))
             .sum();
     }
-    let code = path.extension().is_some_and(|extension| extension == "rs" || extension == "rules" || extension == "pest");
+    let code = path.extension().is_some_and(|extension| ["rs", "rules", "pest", "ld"].iter().any(|code| extension == *code));
     if !code {
         return 0;
     }

@@ -198,7 +198,7 @@ impl Module {
     }
 
     fn load(manifest: Manifest, code: &[u8], data: &[u8], claims: Vec<u8>) -> Result<Module> {
-        let missing = cpu::missing(manifest.features);
+        let missing = cpu::missing(manifest.features, 0);
         if !missing.is_empty() {
             return Err(CompileError::new(ErrorKind::Unsupported, format!("this code needs a CPU with {missing}")).into());
         }

@@ -129,7 +129,7 @@ unsafe fn module_at(module: *const LinkedModule) -> Result<Arc<Module>, i32> {
         if !manifest.is_consistent(header.code_size, header.data_size) {
             return Err(status::DAMAGED);
         }
-        if !cpu::missing(manifest.features).is_empty() {
+        if !cpu::missing(manifest.features, 0).is_empty() {
             return Err(status::CPU);
         }
         let (code, data) = (part(header.code), part(header.data));

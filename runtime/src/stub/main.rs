@@ -108,9 +108,12 @@ fn prepare_process() {
 }
 
 extern "C" fn main(stack: *const usize) -> ! {
+    heap::begin();
     prepare_process();
-    // SAFETY: the kernel's initial stack: argument count, argument pointers, NULL, environment pointers, NULL.
-    let (arguments, wishes) = unsafe {
+    const AT_HWCAP2: usize = 26;
+    // SAFETY: the kernel's initial stack: argument count, argument pointers, NULL, environment pointers, NULL, then pairs of
+    // which the last begins with 0.
+    let (arguments, wishes, capabilities) = unsafe {
         let count = *stack;
         let arguments: Vec<Vec<u8>> = (0..count).map(|n| c_string(*stack.add(1 + n) as *const u8).to_vec()).collect();
         let mut environment = stack.add(2 + count);
@@ -119,7 +122,11 @@ extern "C" fn main(stack: *const usize) -> ! {
             wishes.read(c_string(*environment as *const u8));
             environment = environment.add(1);
         }
-        (arguments, wishes)
+        let mut pair = environment.add(1);
+        while *pair != AT_HWCAP2 && *pair != 0 {
+            pair = pair.add(2);
+        }
+        (arguments, wishes, if *pair == 0 { 0 } else { *pair.add(1) })
     };
     vwasm_runtime::signal::guard(fault);
     // SAFETY: the payload's first segment is mapped here in every executable the compiler writes.
@@ -142,7 +149,7 @@ extern "C" fn main(stack: *const usize) -> ! {
     if wishes.show_grants {
         grants(&manifest);
     }
-    let missing = vwasm_runtime::cpu::missing(manifest.features);
+    let missing = vwasm_runtime::cpu::missing(manifest.features, capabilities);
     if !missing.is_empty() {
         fail(&format!("this program needs a CPU with {missing}; compile it with --cpu x86-64-v2 for older CPUs"));
     }
@@ -196,9 +203,10 @@ fn grants(manifest: &Manifest) -> ! {
 }
 
 fn run(manifest: Manifest, header: &ImageHeader, arguments: Vec<Vec<u8>>, trace: bool, confined: bool) -> Result<(), Trap> {
+    let mut store = Config::new(&manifest)
+        .and_then(Store::new)
+        .unwrap_or_else(|error| fail(&format!("not enough address space (error {error})")));
     let grants = manifest.grants.clone();
-    let mut store =
-        Store::new(Config::new(&grants)).unwrap_or_else(|error| fail(&format!("not enough address space (error {error})")));
     let (timeout, wanted) = (grants.timeout, grants.call.clone());
     store.set_fuel(grants.fuel);
     let wasi = Wasi::new(&wasi::Config { arguments, grants, trace }).unwrap_or_else(|(granted, error)| {
