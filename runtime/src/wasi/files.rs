@@ -298,6 +298,9 @@ impl Wasi {
                 count => count?,
             };
             more = count > 0;
+            if !more {
+                positions.truncate(place);
+            }
             let mut at = 0;
             while more && at < count {
                 // Each entry of the kernel: inode, position behind it, size (u16), type (u8), name with a NUL.

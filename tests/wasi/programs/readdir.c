@@ -113,6 +113,8 @@ static void test(void) {
     read_all(fd, 4096);
     read_all(fd, 300);
     go_back(fd);
+    value("behind the last", behind(fd, 127));
+    value("behind what was the two hundredth", behind(fd, 200));
     text("removed directory\n");
     CASE(path_remove_directory(ROOT, S("empty")));
     read_all(empty, 4096);
