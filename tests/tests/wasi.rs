@@ -61,7 +61,7 @@ fn programs() {
 
 #[test]
 fn paths() {
-    for name in ["open", "paths"] {
+    for name in ["open", "paths", "sequences"] {
         check_program(name, &[]);
     }
 }
@@ -69,7 +69,7 @@ fn paths() {
 /// Without `openat2` paths lead to the same.
 #[test]
 fn paths_on_an_older_kernel() {
-    for name in ["open", "paths", "readdir", "times", "rust", "assembly"] {
+    for name in ["open", "paths", "sequences", "readdir", "times", "rust", "assembly"] {
         check_program(name, &[vwasm_runtime::sys::number::OPENAT2]);
     }
 }

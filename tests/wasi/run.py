@@ -4,6 +4,8 @@
     cargo build --release
     tests/wasi/run.py                      all programs, and what needs a second process: about a minute
     tests/wasi/run.py --only open,paths    some
+    tests/wasi/run.py --only sequences --sequences 1000
+                                           more random calls: 1000 times 100 instead of 20 times
     tests/wasi/run.py --store              keep what Wasmtime gives as what `cargo test` expects (expected/*.txt)
     tests/wasi/run.py --build              rebuild wasm/*.wasm first (after changing a program)
 
@@ -29,7 +31,7 @@ import measure  # noqa: E402
 
 CACHE = HERE / ".cache"
 ASSEMBLYSCRIPT = "assemblyscript@0.28.20"
-PROGRAMS = ["system", "descriptors", "io", "open", "paths", "times", "readdir", "poll", "rust", "assembly"]
+PROGRAMS = ["system", "descriptors", "io", "open", "paths", "times", "readdir", "poll", "sequences", "rust", "assembly"]
 INPUT = b"0123456789"
 ENVIRONMENT = ["EMPTY=", "NAME=value", "SPACES=a b  c", "EQUALS=a=b=c", "UMLAUT=ä"]
 ARGUMENTS = ["", "one", "two words", "--flag=x", "ünï", "a" * 300]
@@ -79,6 +81,10 @@ def build_all():
         build.run(command)
 
 
+def arguments(options, name):
+    return ["0", str(options.sequences)] if name == "sequences" and options.sequences else ARGUMENTS
+
+
 def fresh(name, engine):
     place = CACHE / name / engine
     shutil.rmtree(place, ignore_errors=True)
@@ -92,16 +98,16 @@ def run_vwasm(options, name):
     for variable in ENVIRONMENT:
         command += ["--env", variable]
     subprocess.run([str(c) for c in command], check=True)
-    command = ["bash", "-c", 'exec -a program "$0" "$@"', program, *ARGUMENTS]
+    command = ["bash", "-c", 'exec -a program "$0" "$@"', program, *arguments(options, name)]
     return measure.run(command, stdin=INPUT, timeout=120), place
 
 
-def run_wasmtime(name):
+def run_wasmtime(options, name):
     place = fresh(name, "wasmtime")
     command = [measure.wasmtime(), "run", "--dir", f"{place}::/granted", "--argv0", "program"]
     for variable in ENVIRONMENT:
         command += ["--env", variable]
-    return measure.run([*command, wasm(name), *ARGUMENTS], stdin=INPUT, timeout=120), place
+    return measure.run([*command, wasm(name), *arguments(options, name)], stdin=INPUT, timeout=120), place
 
 
 def tree(place):
@@ -203,6 +209,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", metavar="A,B", help=f"only these ({', '.join(PROGRAMS + ATTACKS)})")
     parser.add_argument("--build", action="store_true", help="rebuild the modules from programs/")
+    parser.add_argument("--sequences", type=int, metavar="N", help="of the program sequences, this many")
     parser.add_argument("--store", action="store_true", help="keep Wasmtime's lines in expected/")
     parser.add_argument("--vwasm", type=pathlib.Path, default=measure.REPOSITORY / "target/release/vwasm", metavar="PATH",
                         help="the compiler (default target/release/vwasm)")
@@ -224,7 +231,7 @@ def main():
                 print(f"    {problem}")
             cases, differ = cases + count, differ + len(problems)
             continue
-        theirs, their_place = run_wasmtime(name)
+        theirs, their_place = run_wasmtime(options, name)
         ours, our_place = run_vwasm(options, name)
         problems = compare(name, ours.stdout, theirs.stdout)
         if ours.code != theirs.code:

@@ -31,11 +31,14 @@ pub(super) struct Descriptor {
     pub writable: bool,
     /// Whether a standard stream is a terminal.
     pub terminal: bool,
+    /// Of a directory: the kernel's positions behind its first, second, … entry, as far as it was read.
+    pub positions: Vec<u64>,
 }
 
 impl Descriptor {
     pub fn new(fd: i32, kind: Kind) -> Descriptor {
-        Descriptor { fd, kind, preopen: None, flags: 0, readable: true, writable: true, terminal: false }
+        let (readable, writable, terminal) = (true, true, false);
+        Descriptor { fd, kind, preopen: None, flags: 0, readable, writable, terminal, positions: Vec::new() }
     }
 
     pub fn is_stream(&self) -> bool {

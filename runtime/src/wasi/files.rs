@@ -272,16 +272,22 @@ impl Wasi {
     }
 
     /// Entries as WASI lays them out; the last one may be cut off, which tells the guest that there is more. A cookie is the
-    /// kernel's position behind the entry, so it stays good when other entries are removed.
+    /// number of entries up to there, since C's `telldir` has 32 bits for what takes the kernel 64. The kernel's position is kept,
+    /// so a cookie stays good when other entries are removed.
     pub(super) fn fd_readdir(&mut self, memory: &mut Memory, args: &[u64]) -> Result<()> {
         let [fd, buffer, length, cookie, used_at] = args[..] else { return Err(Errno::INVAL.into()) };
-        let fd = self.descriptors.of_kind(fd, Kind::Directory)?.fd as usize;
+        self.descriptors.of_kind(fd, Kind::Directory)?;
+        let directory = self.descriptors.get_mut(fd)?;
+        let (fd, positions) = (directory.fd as usize, &mut directory.positions);
         memory.check(buffer, length, 1)?;
         memory.check(used_at, 4, 4)?;
         let mut used = 0u64;
         let mut entries = [0u64; 512];
-        // A cookie that the kernel never gave has nothing behind it.
-        let mut more = length > 0 && call(number::LSEEK, [fd, cookie as usize, 0, 0, 0, 0]).is_ok();
+        // The number of entries before the next one. What was never read before is read on the way to the cookie.
+        let mut place = positions.len().min(cookie as usize);
+        let start = if place == 0 { 0 } else { positions[place - 1] };
+        let mut more = length > 0;
+        call(number::LSEEK, [fd, start as usize, 0, 0, 0, 0])?;
         while more {
             if interrupt::pending() {
                 return Err(Failure::Timeout);
@@ -292,6 +298,9 @@ impl Wasi {
                 count => count?,
             };
             more = count > 0;
+            if !more {
+                positions.truncate(place);
+            }
             let mut at = 0;
             while more && at < count {
                 // Each entry of the kernel: inode, position behind it, size (u16), type (u8), name with a NUL.
@@ -301,8 +310,15 @@ impl Wasi {
                 // SAFETY: the entry lies in the part of the array that the kernel filled.
                 let raw = unsafe { core::slice::from_raw_parts(entries.as_ptr().cast::<u8>().add(at), size) };
                 let name = raw.get(19..).unwrap_or(&[]).split(|byte| *byte == 0).next().unwrap_or(&[]);
+                at += size.max(24);
+                positions.resize(positions.len().max(place + 1), 0);
+                positions[place] = next;
+                place += 1;
+                if place as u64 <= cookie {
+                    continue;
+                }
                 let mut entry = [0u8; 24];
-                entry[..8].copy_from_slice(&next.to_le_bytes());
+                entry[..8].copy_from_slice(&(place as u64).to_le_bytes());
                 entry[8..16].copy_from_slice(&inode.to_le_bytes());
                 entry[16..20].copy_from_slice(&(name.len() as u32).to_le_bytes());
                 entry[20] = match entry_type(kind) {
@@ -315,7 +331,6 @@ impl Wasi {
                     used += fits;
                 }
                 more = used < length;
-                at += size.max(24);
             }
         }
         memory.write_u32(used_at, used as u32)

@@ -43,6 +43,34 @@ static void read_all(u32 fd, u32 size) {
     put('\n');
 }
 
+// How many entries are behind a cookie.
+static u32 behind(u32 fd, u64 cookie) {
+    u32 used = 0, entries = 0;
+    fd_readdir(fd, buffer, sizeof buffer, cookie, &used);
+    for (u32 at = 0; at + 24 <= used; entries++) at += 24 + *(u32 *)(buffer + at + 16);
+    return entries;
+}
+
+// Goes back to every place of a directory, as C's telldir and seekdir do, which keep 31 bits of a cookie.
+static void go_back(u32 fd) {
+    static u64 cookies[1000];
+    u32 used, count = 0, wrong = 0, large = 0;
+    fd_readdir(fd, buffer, sizeof buffer, 0, &used);
+    for (u32 at = 0; at + 24 <= used;) {
+        dirent entry;
+        __builtin_memcpy(&entry, buffer + at, 24);
+        cookies[count++] = entry.next;
+        at += 24 + entry.namlen;
+    }
+    for (u32 n = count; n-- > 0;) {
+        wrong += behind(fd, cookies[n]) != count - n - 1;
+        large += cookies[n] > 0x7fffffff;
+    }
+    value("places", count);
+    value("wrong", wrong);
+    value("large", large);
+}
+
 static void test(void) {
     u32 fd = make_directory(ROOT, "many"), empty = make_directory(ROOT, "empty"), used;
     char name[300];
@@ -69,6 +97,13 @@ static void test(void) {
     u32 rest;
     CASE(fd_readdir(fd, buffer, sizeof buffer, first, &rest));
     value("first entry's bytes", used - rest > 24 && used - rest < 300);
+    text("places\n");
+    go_back(fd);
+    u32 fresh = open_at(ROOT, "many", DIRECTORY, READ, 0);
+    value("behind the hundredth", behind(fresh, 100));
+    value("all", behind(fresh, 0));
+    value("behind the last", behind(fresh, 252));
+    value("behind none", behind(fresh, 253));
     text("removing\n");
     for (u32 n = 0; n < 250; n += 2) {
         for (u32 i = 0; i <= n; i++) name[i] = 'a' + (n + i) % 26;
@@ -77,6 +112,9 @@ static void test(void) {
     }
     read_all(fd, 4096);
     read_all(fd, 300);
+    go_back(fd);
+    value("behind the last", behind(fd, 127));
+    value("behind what was the two hundredth", behind(fd, 200));
     text("removed directory\n");
     CASE(path_remove_directory(ROOT, S("empty")));
     read_all(empty, 4096);
