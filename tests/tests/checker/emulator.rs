@@ -193,9 +193,9 @@ impl<'m> Emulator<'m> {
             }
             for &(chunk, narrow) in claims.narrow_of(label) {
                 for location in (0..64).filter(|bit| narrow >> bit & 1 != 0).map(|bit| 64 * chunk + bit) {
-                    match self.location(location) {
-                        value @ 0x1_0000_0000.. => return no(location, value, "zero-extended".into()),
-                        _ => {}
+                    let value = self.location(location);
+                    if value > 0xffff_ffff {
+                        return no(location, value, "zero-extended".into());
                     }
                 }
             }
