@@ -321,6 +321,7 @@ fn signatures() {
     compiles("1000 parameters and results", module(&many, &many, &values));
     let calls = [op(CALL, 0)].concat().repeat(50);
     compiles("1000 parameters, results, and calls", module(&many, &many, &[values.clone(), calls].concat()));
+    compiles("1000 parameters and results, and next to no code", module(&many, &many, &[0x00]));
     refused("1001 parameters", module(&[I32; 1001], &[], &[]));
     refused("1001 results", module(&[], &[I32; 1001], &[0x00]));
     let nest = nested(&[BLOCK, 0], &[], 5_000);

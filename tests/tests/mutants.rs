@@ -2,10 +2,16 @@
 //! (`checker/emulator.rs`), where every access and transfer must keep to the sandbox theorem. Of each, accepted or not, the
 //! instructions around the change are read by another decoder too.
 //!
-//! `VWASM_MUTANTS` sets how many (100,000), `VWASM_SEED` where to begin; both are printed.
+//! And the same functions, changed or not, with claims distorted in memory (`checker/hostile.rs`): what is accepted of them must be
+//! so wherever the emulator comes by.
+//!
+//! `VWASM_MUTANTS` and `VWASM_CLAIMS` set how many (100,000 and 20,000), `VWASM_SEED` where to begin; all are printed.
 
 #[path = "checker/emulator.rs"]
 mod emulator;
+#[path = "checker/hostile.rs"]
+#[allow(dead_code)] // not all of it is of use here
+mod hostile;
 
 use emulator::Emulator;
 use rayon::prelude::*;
@@ -107,7 +113,7 @@ fn mutants_are_rejected_or_stay_inside() {
             accepted.fetch_add(1, Ordering::Relaxed);
             for run in 0..8 {
                 runs.fetch_add(1, Ordering::Relaxed);
-                let found = Emulator::new(&mutant, random.next() ^ run).run(number, 400);
+                let found = Emulator::new(&mutant, random.next() ^ run).holding(known).run(number, 400);
                 if let Err(error) = found {
                     let changed = (0..code.len()).find(|at| code[*at] != program.code[*at]).unwrap_or(0);
                     let bytes = |code: &[u8]| code[changed.saturating_sub(4)..code.len().min(changed + 8)].to_vec();
@@ -129,6 +135,53 @@ fn mutants_are_rejected_or_stay_inside() {
     );
     assert!(escapes.is_empty(), "{}", escapes.join("\n"));
     assert!(accepted > 0, "no mutant was accepted, so none was run");
+}
+
+#[test]
+fn hostile_claims_are_rejected_or_true() {
+    let (count, seed) = (number("VWASM_CLAIMS", 20_000), number("VWASM_SEED", 1));
+    let programs = programs();
+    let boundaries: Vec<BTreeSet<usize>> = programs.iter().map(boundaries).collect();
+    let one = |state: &mut State, n: u64| -> Option<Result<(), String>> {
+        let mut random = Random(seed.wrapping_mul(0x1_0000_0000).wrapping_add(n) ^ 1 << 63);
+        let which = random.index(programs.len());
+        let program = &programs[which];
+        let module = vwasm::verify::describe(&program.manifest, &program.code, &program.data);
+        let module = module.expect("the description of what was compiled");
+        let number = random.index(module.functions);
+        let unit = module.units[number];
+        let (start, end) = (unit.start as usize, unit.end as usize);
+        let mut code = program.code.clone();
+        if random.below(4) == 0 {
+            mutate(&mut code, start, end, &mut random);
+        }
+        let mutant = Checked { code: &code, ..module.clone() };
+        let checker = Checker::new(&mutant).ok()?;
+        let mut claims = Claims::default();
+        let bytes = split(&program.claims, &module).expect("the claims of what was compiled")[number];
+        read(bytes, &mut claims, unit.start, unit.end).expect("the claims of what was compiled");
+        let starts: Vec<u32> = boundaries[which].range(start..end).map(|at| *at as u32).collect();
+        let words = module.types[unit.ty as usize].words();
+        // What is accepted is distorted on.
+        let mut accepted = None;
+        for _ in 0..8 {
+            let mut distorted = accepted.clone().unwrap_or_else(|| claims.clone());
+            hostile::distort(&mut distorted, &starts, words, &mut random);
+            distorted.index = hostile::index(&distorted.labels, unit.start, &mut random);
+            if checker.unit(number, &distorted, state).is_ok() {
+                accepted = Some(distorted);
+            }
+        }
+        let accepted = accepted?;
+        let run = |seed| Emulator::new(&mutant, seed).holding(&accepted).run(number, 400);
+        let found = (0..4).try_for_each(|_| run(random.next()));
+        Some(found.map_err(|error| format!("claims {n} of seed {seed}, function {number}: {error}; {accepted:x?}")))
+    };
+    let found: Vec<Result<(), String>> = (0..count).into_par_iter().map_init(State::default, one).flatten().collect();
+    println!("seed {seed}: claims of {count} functions distorted, {} accepted", found.len());
+    let lies: Vec<String> = found.iter().filter_map(|found| found.clone().err()).collect();
+    assert!(lies.is_empty(), "{}", lies.join("\n"));
+    assert!(found.len() as u64 > count / 8, "too little is accepted to say much");
 }
 
 /// What was compiled stays inside too; else the emulator would prove little.

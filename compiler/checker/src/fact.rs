@@ -46,7 +46,7 @@ impl Fact {
 }
 
 /// Number of a value that may stand in several places: a copy has the number of what was copied. 0 is no value.
-pub type Value = u32;
+pub type Value = u64;
 
 /// What the flags say, if it is of use: a value was compared, whole or zero-extended, of which `now` was known then.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -122,7 +122,8 @@ impl<'m> Checker<'m> {
             let same = thunk.is_some_and(|thunk| thunk.code == code[at as usize..]);
             return if same { Ok(accepted) } else { Err(rejected(at, 0, Reason::Thunk)) };
         }
-        let size = (unit.end - at) as usize + claims.labels.len() + claims.narrow.len() + claims.facts.len();
+        // (Even two bytes may have a thousand parameters and as many results.)
+        let size = 4 + (unit.end - at) as usize + claims.labels.len() + claims.narrow.len() + claims.facts.len();
         step.enter(state, MOST_WORK * size as u64);
         let mut instruction = Instruction::default();
         let mut function = Function { step, claims, entries: &self.entries, next_label: 0, look: 0, reachable: true };
@@ -180,14 +181,17 @@ impl Function<'_> {
         }
         state.forget();
         state.depth = label.depth;
-        for &(chunk, narrow) in self.claims.narrow_of(label) {
+        let (narrow, facts) = (self.claims.narrow_of(label), self.claims.facts_of(label));
+        // (Labels may have the same claims.)
+        state.work += (narrow.len() + facts.len()) as u64;
+        for &(chunk, narrow) in narrow {
             let last = 64 * u64::from(chunk) + u64::from(narrow.checked_ilog2().unwrap_or(0));
             if !state.exists(last) {
                 return Err(Reason::Claims);
             }
             state.put_narrow(chunk, narrow);
         }
-        for &(location, claim) in self.claims.facts_of(label) {
+        for &(location, claim) in facts {
             let exists = |location: Location| state.exists(location.into());
             match claim {
                 Claim::Same(other) if exists(location) && exists(other) => state.same(location, other),
@@ -224,10 +228,10 @@ impl Function<'_> {
                 if self.entries.fetch_add(count, Ordering::Relaxed) > module.data.len() as u64 {
                     return Err(Reason::TableShared);
                 }
-                state.most_work += 4 * MOST_WORK * count;
                 for n in 0..=last as usize {
                     let entry = module.data.get(data as usize + 4 * n..).and_then(<[u8]>::first_chunk);
                     let entry = i64::from(i32::from_le_bytes(*entry.ok_or(Reason::DataEdge)?));
+                    state.most_work += 4 * MOST_WORK;
                     let target = (module.data_start + u64::from(data)).wrapping_add_signed(entry);
                     self.goes_to(state, None, target)?;
                 }

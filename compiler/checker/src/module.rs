@@ -142,6 +142,6 @@ impl Index {
         let offset = offset.wrapping_sub(self.start);
         let (bits, before) = self.blocks.get(offset as usize / 64)?;
         let bit = 1 << (offset % 64);
-        (bits & bit != 0).then(|| (before + (bits & (bit - 1)).count_ones()) as usize)
+        (bits & bit != 0).then(|| *before as usize + (bits & (bit - 1)).count_ones() as usize)
     }
 }

@@ -1,7 +1,7 @@
 //! What is known at a label, joined over the ways there.
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use vwasm_checker::fact::{Fact, View, either, implies};
+use vwasm_checker::fact::{Fact, Value, View, either, implies};
 use vwasm_checker::state::{Known as More, R15, State, WORDS};
 
 /// What is known at a label.
@@ -11,7 +11,7 @@ pub struct Known {
     pub words: Vec<(u32, Fact)>,
     pub depth: u32,
     /// Places of which something is known, with a number that those which hold the same value share.
-    values: Vec<(u32, u32)>,
+    values: Vec<(u32, Value)>,
 }
 
 impl Known {
@@ -65,8 +65,8 @@ impl Known {
 
     /// The places that hold the same value as an earlier one, with that one.
     pub fn copies(&self) -> Vec<(u32, u32)> {
-        let mut first: FxHashMap<u32, u32> = FxHashMap::default();
-        let copy = |&(place, value): &(u32, u32)| {
+        let mut first: FxHashMap<Value, u32> = FxHashMap::default();
+        let copy = |&(place, value): &(u32, Value)| {
             let first = *first.entry(value).or_insert(place);
             (first != place).then_some((place, first))
         };
@@ -74,21 +74,21 @@ impl Known {
     }
 
     /// The places of which something is known and which share their value with another.
-    fn shared(&self, state: &State) -> Vec<(u32, u32)> {
+    fn shared(&self, state: &State) -> Vec<(u32, Value)> {
         let places = (0..16).filter(|place| self.registers[*place as usize] != Fact::UNKNOWN);
         let places = places.chain(self.words.iter().map(|(word, _)| WORDS + word));
-        let values: Vec<(u32, u32)> =
+        let values: Vec<(u32, Value)> =
             places.map(|place| (place, state.get(place).value)).filter(|(_, value)| *value != 0).collect();
-        let mut counts: FxHashMap<u32, u32> = FxHashMap::default();
+        let mut counts: FxHashMap<Value, u32> = FxHashMap::default();
         values.iter().for_each(|(_, value)| *counts.entry(*value).or_default() += 1);
         values.into_iter().filter(|(_, value)| counts[value] > 1).collect()
     }
 
     /// Keeps the places that hold the same value on this way too.
     fn join_values(&mut self, state: &State) -> bool {
-        let classes = |values: &[(u32, u32)]| values.iter().map(|(_, value)| *value).collect::<FxHashSet<u32>>().len();
+        let classes = |values: &[(u32, Value)]| values.iter().map(|(_, value)| *value).collect::<FxHashSet<Value>>().len();
         let before = (self.values.len(), classes(&self.values));
-        let mut joined: FxHashMap<(u32, u32), (u32, u32)> = FxHashMap::default();
+        let mut joined: FxHashMap<(Value, Value), (Value, u32)> = FxHashMap::default();
         let mut next = 0;
         for &(place, value) in &self.values {
             let entry = joined.entry((value, state.get(place).value)).or_insert_with(|| {

@@ -70,7 +70,8 @@ pub fn read(bytes: &[u8], claims: &mut Claims, start: u32, end: u32) -> Option<(
     claims.facts.clear();
     claims.narrow.clear();
     let mut reader = Reader(bytes);
-    let count = reader.number()?;
+    // So many bytes cannot name more labels than there are instructions.
+    let count = reader.number().filter(|count| *count <= u64::from(end - start))?;
     let frame = reader.small()?.checked_mul(8)?;
     let mut offset = start;
     for n in 0..count {

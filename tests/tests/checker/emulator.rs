@@ -1,6 +1,6 @@
 //! Runs accepted code step by step on a machine that is against it, and checks every step against the sandbox theorem.
 //!
-//! Nothing here knows facts or claims. Addresses are concrete: r15, tables, cells, frame. Moves, arithmetic on addresses,
+//! Nothing here goes by facts or claims; but what was accepted with claims may be held to them ([`Emulator::holding`]). Addresses are concrete: r15, tables, cells, frame. Moves, arithmetic on addresses,
 //! comparisons and stores to the frame are computed; every other result, whatever is loaded from linear memory, and all that
 //! a call leaves behind are arbitrary values of their width, chosen to hurt. What registers and memory an instruction touches
 //! comes from iced-x86's own tables.
@@ -11,7 +11,10 @@ use iced_x86::{
 };
 use std::collections::{HashMap, HashSet};
 use vwasm_checker::Module;
+use vwasm_checker::claims::{Claim, Claims};
+use vwasm_checker::fact::{Fact, OWN, View};
 use vwasm_checker::layout::*;
+use vwasm_checker::state::WORDS;
 use vwasm_tests::random::Random;
 
 /// A value that hurts.
@@ -76,6 +79,8 @@ pub struct Emulator<'m> {
     /// Calls so far: each may have changed what stands in slots.
     calls: u64,
     ty: usize,
+    /// What must be so wherever one of these labels stands.
+    claims: Option<&'m Claims>,
 }
 
 /// What the flags are, as far as conditions need them.
@@ -117,7 +122,14 @@ impl<'m> Emulator<'m> {
             slots,
             calls: 0,
             ty: 0,
+            claims: None,
         }
+    }
+
+    /// The same, but whatever is claimed must be so.
+    #[allow(dead_code)] // not all tests have claims
+    pub fn holding(self, claims: &'m Claims) -> Emulator<'m> {
+        Emulator { claims: Some(claims), ..self }
     }
 
     /// Runs a function for at most `steps` instructions; the error says how it left the sandbox.
@@ -149,6 +161,7 @@ impl<'m> Emulator<'m> {
             if !boundaries.contains(&at) {
                 return Err(format!("execution at {at:#x} inside an instruction"));
             }
+            self.claimed(at)?;
             let bytes = &self.module.code[at as usize..unit.end as usize];
             let inst = Decoder::with_ip(64, bytes, CODE + u64::from(at), DecoderOptions::NONE).decode();
             if inst.is_invalid() {
@@ -166,6 +179,88 @@ impl<'m> Emulator<'m> {
             }
         }
         Ok(())
+    }
+
+    /// Whether all is so that is claimed of a place.
+    fn claimed(&mut self, at: u32) -> Step {
+        let Some(claims) = self.claims else { return Ok(()) };
+        let no = |location: u32, value: u64, what: String| {
+            Err(format!("at {at:#x} location {location} is {value:#x}, not {what}"))
+        };
+        for label in claims.labels.iter().filter(|label| label.offset == at) {
+            if ENTRY - self.registers[4] != u64::from(label.depth) {
+                return Err(format!("at {at:#x} rsp is {:#x}, not {:#x} deep", self.registers[4], label.depth));
+            }
+            for &(chunk, narrow) in claims.narrow_of(label) {
+                for location in (0..64).filter(|bit| narrow >> bit & 1 != 0).map(|bit| 64 * chunk + bit) {
+                    let value = self.location(location);
+                    if value > 0xffff_ffff {
+                        return no(location, value, "zero-extended".into());
+                    }
+                }
+            }
+            for &(location, claim) in claims.facts_of(label) {
+                let value = self.location(location);
+                match claim {
+                    Claim::Fact(fact) if !self.is(value, fact) => return no(location, value, format!("{fact:x?}")),
+                    Claim::Same(other) if self.location(other) != value => {
+                        return no(location, value, format!("as {other}"));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What stands in a register or word.
+    fn location(&mut self, location: u32) -> u64 {
+        if location < WORDS {
+            return self.registers[location as usize];
+        }
+        let incoming = i64::from(self.module.types[self.ty].words());
+        let address = ENTRY.wrapping_add_signed(8 * (i64::from(WORDS) + incoming - i64::from(location)));
+        let mut value = 0;
+        for n in (0..8).rev() {
+            let arbitrary = self.random.next() as u8;
+            value = value << 8 | u64::from(*self.stack.entry(address + n).or_insert(arbitrary));
+        }
+        value
+    }
+
+    /// Whether a fact is true of a value, as `spec/sandbox.rules` says what it means.
+    fn is(&self, value: u64, fact: Fact) -> bool {
+        let length = |table: u32| self.lengths.get(table as usize).copied().unwrap_or(0);
+        let slot = |table: u32| {
+            let offset = value.wrapping_sub(TABLES + u64::from(table) * APART);
+            offset / 16 < length(table) && offset.is_multiple_of(16)
+        };
+        let data = |offset: u32| CODE + self.module.data_start + u64::from(offset);
+        let entry = |offset: u32, last: u32, value: u64| {
+            let words = self.module.data.get(offset as usize..).unwrap_or(&[]).chunks_exact(4).take(last as usize + 1);
+            words
+                .map(|word| i64::from(i32::from_le_bytes([word[0], word[1], word[2], word[3]])))
+                .any(|word| word as u64 == value)
+        };
+        match fact.view() {
+            View::Unknown => true,
+            View::Max(bound) => value <= bound,
+            View::Memory { memory: OWN, max } => self.module.own_memory && value.wrapping_sub(R15) <= max,
+            View::Memory { memory, max } => value.wrapping_sub(MEMORIES + u64::from(memory) * APART) <= max,
+            View::Table(table) => value == TABLES + u64::from(table) * APART,
+            View::Length(table) => value <= length(table),
+            View::Below(table) => value < length(table),
+            View::Offset(table) => value / 16 < length(table) && value.is_multiple_of(16),
+            View::OffsetMax(bound) => value / 16 <= bound && value.is_multiple_of(16),
+            View::Slot(table) => slot(table),
+            View::Callable { table, ty } => slot(table) && self.signature(value) == self.ids + u64::from(ty),
+            View::Import(import) => value == R15.wrapping_add_signed(self.layout.function_import(import).into()),
+            View::Cell(global) => value == CELLS + u64::from(global) * APART,
+            View::Signature(ty) => value == self.ids + u64::from(ty),
+            View::Data(offset) => value == data(offset),
+            View::Entry { data, last } => entry(data, last, value),
+            View::Target { data: offset, last } => entry(offset, last, value.wrapping_sub(data(offset))),
+        }
     }
 
     fn arbitrary(&mut self, narrow: bool) -> u64 {

@@ -30,13 +30,13 @@ pub fn fields() -> InstanceLayout {
     InstanceLayout::new(&SHAPE).expect("a small instance")
 }
 
-/// `() -> ()`, `(i32) -> i32`, `(i64) -> i64`, eight i32 to nothing, nothing to eight i32, `(i64, i64) -> ()`, `(f64) -> f64`
+/// `() -> ()`, `(i32) -> i32`, `(i64) -> i64`, eight i32 to nothing, nothing to seven i32 and one i64, `(i64, i64) -> ()`, `(f64) -> f64`
 pub const TYPES: [(&[Type], &[Type]); 7] = [
     (&[], &[]),
     (&[Type::I32], &[Type::I32]),
     (&[Type::I64], &[Type::I64]),
     (&[Type::I32; 8], &[]),
-    (&[], &[Type::I32; 8]),
+    (&[], &[Type::I32, Type::I32, Type::I32, Type::I32, Type::I32, Type::I32, Type::I32, Type::I64]),
     (&[Type::I64, Type::I64], &[]),
     (&[Type::F64], &[Type::F64]),
 ];

@@ -103,6 +103,26 @@ pub fn cases() -> Vec<Case> {
             "rdi is not known",
         ),
         (
+            "a word that the callee leaves a wide result in",
+            0,
+            framed([
+                i!(Xor_r32_rm32 EAX, EAX),
+                i!(Mov_rm64_r64 at(RSP, 8), RAX),
+                call(4),
+                i!(Mov_r64_rm64 RDI, at(RSP, 8)),
+                i!(Mov_r32_rm32 EAX, m(R15, RDI, 1, 0)),
+                rsp_out(),
+                ret(),
+            ]),
+            "rdi is not known",
+        ),
+        (
+            "a word that the callee leaves a narrow result in",
+            0,
+            framed([call(4), i!(Mov_r64_rm64 RDI, at(RSP, 0)), i!(Mov_r32_rm32 EAX, m(R15, RDI, 1, 0)), rsp_out(), ret()]),
+            OK,
+        ),
+        (
             "a checked slot kept over a call in the frame",
             1,
             {

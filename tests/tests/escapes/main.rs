@@ -20,9 +20,10 @@ use iced_x86::{Code, Register::*};
 use module::{Built, Part};
 use shape::*;
 use vwasm::claims::write;
-use vwasm_checker::Reason;
 use vwasm_checker::claims::{Claim, Claims, Label};
-use vwasm_checker::fact::{Fact, MAX32};
+use vwasm_checker::fact::{Fact, MAX32, OWN};
+use vwasm_checker::state::State;
+use vwasm_checker::{Checker, Reason};
 
 fn cases() -> Vec<Case> {
     let families =
@@ -93,6 +94,44 @@ fn false_claims_are_rejected() {
         });
         assert!(verdict.is_err(), "accepted with the claims {narrow:#x} {facts:?} {depth}");
     }
+}
+
+/// What was known before a label is known after it only if it is claimed.
+#[test]
+fn labels_forget() {
+    let word = |n: i64| at(RSP, 8 * n);
+    // A loop that leaves something wide in a word, or a register, that was zero-extended when it began.
+    for (n, narrow) in
+        [(1, vec![]), (1, vec![(0, 1 << 7)]), (60, vec![]), (60, vec![(0, 0)]), (60, vec![(1, 0), (0, 1 << 7)])]
+    {
+        let loops = [(RAX, i!(Mov_rm64_r64 word(n), RDI)), (RBX, i!(Movsxd_r64_rm32 RBX, EDI))];
+        for (index, wide) in loops {
+            let parts = vec![
+                i!(Sub_rm64_imm32 RSP, 0x200),
+                i!(Xor_r32_rm32 EBX, EBX),
+                i!(Mov_rm64_r64 word(n), RBX),
+                i!(Mov_r32_rm32 EDI, EDI),
+                jump(Code::Jmp_rel32_64, 1),
+                l(1),
+                i!(Mov_r64_rm64 RAX, word(n)),
+                i!(Mov_r32_rm32 EAX, m(R15, index, 1, 0)),
+                wide,
+                jump(Code::Jmp_rel32_64, 1),
+            ];
+            let built = Built::new(5, &parts);
+            let label = Label { offset: built.targets[0], depth: 0x200, narrow: 0..narrow.len(), facts: 0..0 };
+            let mut claims = Claims { labels: vec![label], narrow: narrow.clone(), ..Claims::default() };
+            claims.index.push(built.targets[0], 0);
+            assert!(matches!(verdict(&built, &claims, &[]), Err(Reason::Missing(0 | 3, _))));
+        }
+    }
+}
+
+/// The verdict on the function under test with such claims.
+fn verdict(built: &Built, claims: &Claims, data: &[u8]) -> Result<(), Reason> {
+    let module = built.module(data);
+    let checker = Checker::new(&module).expect("a module");
+    checker.unit(0, claims, &mut State::default()).map(|_| ()).map_err(|rejection| rejection.reason)
 }
 
 /// Refused for how it is written: the machine does the same as with the encoding that is allowed (or, of prefixes on branches,
@@ -182,6 +221,27 @@ fn what_takes_too_long_is_rejected() {
     let label = Label { offset, depth: 64, narrow: 0..2, facts: 0..0 };
     let claims = Claims { labels: vec![label], narrow: vec![(0, 1), (0, 1)], ..Claims::default() };
     assert_eq!(own(&built, claims), Err(Reason::Claims));
+    // Claims of which each of many labels has all, where nothing goes and where everything falls through; and a jump table there,
+    // whose entries are far fewer than is claimed.
+    const LABELS: usize = 10_000;
+    for (between, claim) in [(&[0x0f, 0x0b], Claim::Fact(Fact::max(MAX32))), (&[0x8b, 0xc0], Claim::Fact(Fact::UNKNOWN))] {
+        let built = Built::new(0, &[x(&[0x33, 0xc0]), x(&between.repeat(LABELS)), x(&[0x0f, 0x0b])]);
+        let label = |n: usize| Label { offset: 2 + 2 * n as u32, depth: 0, narrow: 0..0, facts: 0..LABELS };
+        let claims =
+            Claims { labels: (1..=LABELS).map(label).collect(), facts: vec![(0, claim); LABELS], ..Claims::default() };
+        assert_eq!(verdict(&built, &claims, &[]), Err(Reason::Work));
+    }
+    let built = Built::new(0, &[x(&[0x0f, 0x0b]), l(1), i!(Jmp_rm64 RAX), l(2), x(&[0x0f, 0x0b])]);
+    let mut targets = built.targets.clone();
+    targets.sort_unstable();
+    let mut claims = Claims { facts: vec![(15, Claim::Fact(Fact::memory(OWN, 5))); LABELS], ..Claims::default() };
+    claims.facts[0] = (0, Claim::Fact(Fact::target(0, u32::MAX)));
+    for (n, facts) in [(0, 0..1), (1, 1..LABELS)] {
+        claims.index.push(targets[n], n as u32);
+        claims.labels.push(Label { offset: targets[n], depth: 0, narrow: 0..0, facts });
+    }
+    let table = (targets[1] as i32 - module::DATA_START as i32).to_le_bytes().repeat(LABELS);
+    assert_eq!(verdict(&built, &claims, &table), Err(Reason::Work));
     // Room for all words of a frame that a few bytes take.
     let frame =
         [i!(Sub_rm64_imm32 RSP, 0x1ff_fff8), i!(Mov_rm64_r64 at(RSP, 0), RDI), i!(Add_rm64_imm32 RSP, 0x1ff_fff8), ret()];
