@@ -44,11 +44,19 @@ fn programs() -> Vec<Compiled> {
     sources.iter().map(one).collect()
 }
 
+/// What the checker is told of a program.
+fn described(program: &Compiled) -> Checked<'_> {
+    let described = vwasm::verify::describe(&program.manifest, &program.code, &program.data);
+    described.expect("the description of what was compiled")
+}
+
 /// Where the instructions of a program begin.
 fn boundaries(program: &Compiled) -> BTreeSet<usize> {
-    let module = vwasm::verify::describe(&program.manifest, &program.code, &program.data);
-    let units = module.expect("the description of what was compiled").units;
-    units.iter().flat_map(|unit| disassembler::boundaries(&program.code, unit.start as usize, unit.end as usize)).collect()
+    described(program)
+        .units
+        .iter()
+        .flat_map(|unit| disassembler::boundaries(&program.code, unit.start as usize, unit.end as usize))
+        .collect()
 }
 
 /// Whether the other decoder agrees on all that changed: from the instruction at the first changed byte on, as long as anything
@@ -92,8 +100,7 @@ fn mutants_are_rejected_or_stay_inside() {
             let mut random = Random(seed.wrapping_mul(0x1_0000_0000).wrapping_add(n));
             let which = random.index(programs.len());
             let program = &programs[which];
-            let module = vwasm::verify::describe(&program.manifest, &program.code, &program.data);
-            let module = module.expect("the description of what was compiled");
+            let module = described(program);
             let number = random.index(module.functions);
             let unit = module.units[number];
             let mut code = program.code.clone();
@@ -146,8 +153,7 @@ fn hostile_claims_are_rejected_or_true() {
         let mut random = Random(seed.wrapping_mul(0x1_0000_0000).wrapping_add(n) ^ 1 << 63);
         let which = random.index(programs.len());
         let program = &programs[which];
-        let module = vwasm::verify::describe(&program.manifest, &program.code, &program.data);
-        let module = module.expect("the description of what was compiled");
+        let module = described(program);
         let number = random.index(module.functions);
         let unit = module.units[number];
         let (start, end) = (unit.start as usize, unit.end as usize);
@@ -187,9 +193,8 @@ fn hostile_claims_are_rejected_or_true() {
 /// What was compiled stays inside too; else the emulator would prove little.
 #[test]
 fn originals_stay_inside() {
-    for program in programs() {
-        let module = vwasm::verify::describe(&program.manifest, &program.code, &program.data);
-        let module = module.expect("the description of what was compiled");
+    for program in &programs() {
+        let module = described(program);
         for number in 0..module.functions {
             for seed in 0..16 {
                 if let Err(error) = Emulator::new(&module, seed).run(number, 1000) {
@@ -208,8 +213,7 @@ fn the_emulator_sees_escapes() {
     for n in 0..2000 {
         let mut random = Random(n);
         let program = &programs[random.index(programs.len())];
-        let module = vwasm::verify::describe(&program.manifest, &program.code, &program.data);
-        let module = module.expect("the description of what was compiled");
+        let module = described(program);
         let number = random.index(module.functions);
         let unit = module.units[number];
         let mut code = program.code.clone();
