@@ -6,8 +6,9 @@
 
 use super::hash::sha256;
 use super::lock::{DIGITS, Entry, MUTANTS, PROVER};
-use super::mutate::{Change, MUTATOR, Mutant, mutants};
+use super::mutate::{MUTATOR, Mutant, mutants};
 use super::mutate_described::Changed;
+use super::mutate_kinds::Change;
 use super::obligation::{Context, Obligation};
 use super::run::{Options, Outcome, decide};
 use super::search::counterexample;

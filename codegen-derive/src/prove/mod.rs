@@ -20,6 +20,7 @@ pub mod machine;
 pub mod meaning;
 pub mod mutate;
 pub mod mutate_described;
+pub mod mutate_kinds;
 pub mod obligation;
 pub mod random;
 pub mod run;

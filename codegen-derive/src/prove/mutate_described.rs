@@ -3,7 +3,8 @@
 //!
 //! That a wrong description makes the rule wrong shows that the proof looks at it.
 
-use super::mutate::{Change, Known, Mutant, Place, changed};
+use super::mutate::{Known, Mutant, Place, changed};
+use super::mutate_kinds::Change;
 use super::obligation::Context;
 use crate::ast::*;
 use crate::check::walk;

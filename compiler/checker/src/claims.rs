@@ -1,7 +1,7 @@
 //! The compiler's claims of a function: the places that branches go to, and what is known there.
 //!
-//! Nothing here is trusted, nor is what read it from a file: the checker goes by `labels`, in their order, and each must be where
-//! an instruction begins, before what is claimed of it counts. `index` only finds them.
+//! Nothing here is trusted, nor is what read it from a file: the checker meets `labels` in their order, each where an instruction
+//! begins, or rejects the function. `index` only finds them.
 
 use crate::fact::Fact;
 use crate::module::Index;

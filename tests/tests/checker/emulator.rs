@@ -1,7 +1,8 @@
 //! Runs accepted code step by step on a machine that is against it, and checks every step against the sandbox theorem.
 //!
-//! Nothing here goes by facts or claims; but what was accepted with claims may be held to them ([`Emulator::holding`]). Addresses are concrete: r15, tables, cells, frame. Moves, arithmetic on addresses,
-//! comparisons and stores to the frame are computed; every other result, whatever is loaded from linear memory, and all that
+//! Nothing here goes by facts or claims; but what was accepted with claims may be held to them ([`Emulator::holding`]).
+//! Addresses are concrete: r15, tables, cells, frame. Moves, arithmetic on addresses, comparisons and stores to the frame are
+//! computed; every other result, whatever is loaded from linear memory, and all that
 //! a call leaves behind are arbitrary values of their width, chosen to hurt. What registers and memory an instruction touches
 //! comes from iced-x86's own tables.
 
